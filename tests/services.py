@@ -1,0 +1,532 @@
+"""The servers that tests talk to: those named, those at hand, or private ones made for the run.
+
+Each service is looked for in this order, and the first that answers is taken:
+
+1. the URL in its variable, which must answer: ``CLOUDWEB_TEST_POSTGRESQL_URL``,
+   ``CLOUDWEB_TEST_MARIADB_URL``, ``CLOUDWEB_TEST_AMQP_URL`` (``CLOUDWEB_TEST_CHROMIUM`` is a path);
+2. its usual local port with its usual local credentials, unless ``CLOUDWEB_TEST_NO_LOCAL`` is set;
+3. a private one, started from installed binaries in a temporary directory on a free port;
+4. the same, after ``apt-get install`` (as root; nothing is started system-wide).
+
+What is still missing then is a ``MissingService``: a test run never skips silently.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pika
+import pika.exceptions
+import sqlalchemy as sa
+
+Say = Callable[[str], None]
+
+START_TIMEOUT_S = 90
+STOP_TIMEOUT_S = 20
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+class MissingService(Exception):
+    """A service is neither there nor can be made; the text says what to install."""
+
+
+@dataclasses.dataclass
+class Private:
+    """A server of ours: its processes in the order in which they are stopped."""
+
+    url: str
+    directory: Path
+    processes: list[tuple[subprocess.Popen[bytes], signal.Signals]]
+
+    def stop(self) -> None:
+        for process, stop_signal in self.processes:
+            stop_process(process, stop_signal)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What there is to know about one kind of service."""
+
+    name: str
+    variable: str
+    local: str
+    answers: Callable[[str], bool]
+    programs: Callable[[], dict[str, str] | None]
+    """Paths of its programs, or None when they are not installed."""
+    start: Callable[[dict[str, str]], Private] | None
+    """None for what is only a program."""
+    packages: tuple[str, ...]
+
+
+# --- Does it answer?
+
+
+def sql_answers(url: str) -> bool:
+    """Whether a database server answers there and lets us make databases."""
+    with contextlib.suppress(sa.exc.SQLAlchemyError), engine(url) as server:
+        with server.connect() as connection:
+            if server.dialect.name == "postgresql":
+                query = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+            else:
+                query = "SELECT VERSION() LIKE '%%MariaDB%%'"
+            return bool(connection.exec_driver_sql(query).scalar())
+    return False
+
+
+def amqp_answers(url: str) -> bool:
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    parameters = pika.URLParameters(url)
+    parameters.socket_timeout = 3
+    parameters.stack_timeout = parameters.blocked_connection_timeout = 5
+    parameters.connection_attempts = 1
+    # The protocol error is pika's answer to a port where something else listens.
+    with contextlib.suppress(pika.exceptions.AMQPError, OSError):
+        pika.BlockingConnection(parameters).close()
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def engine(url: str) -> Iterator[sa.Engine]:
+    made = sa.create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        poolclass=sa.NullPool,
+        connect_args={"connect_timeout": 5},
+    )
+    try:
+        yield made
+    finally:
+        made.dispose()
+
+
+def with_driver(url: str) -> str:
+    """The URL with the drivers that cloudweb has, however the server was spelt."""
+    drivers = {
+        "postgres": "postgresql+psycopg",
+        "postgresql": "postgresql+psycopg",
+        "mariadb": "mysql+pymysql",
+        "mysql": "mysql+pymysql",
+    }
+    scheme, separator, rest = url.partition("://")
+    return drivers.get(scheme, scheme) + separator + rest
+
+
+# --- Its programs
+
+
+def find(*names: str) -> str | None:
+    """The first program that is installed; /usr/sbin is not on everybody's PATH."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+def all_found(**programs: str | None) -> dict[str, str] | None:
+    found = {name: path for name, path in programs.items() if path}
+    return found if len(found) == len(programs) else None
+
+
+def postgresql_programs() -> dict[str, str] | None:
+    # Debian keeps each release's programs in a directory of its own, off the PATH.
+    releases = [p for p in Path("/usr/lib/postgresql").glob("*/bin") if p.parent.name.isdigit()]
+    for directory in sorted(releases, key=lambda p: int(p.parent.name), reverse=True):
+        initdb, postgres = directory / "initdb", directory / "postgres"
+        if initdb.exists() and postgres.exists():
+            return {"initdb": str(initdb), "postgres": str(postgres)}
+    return all_found(initdb=find("initdb"), postgres=find("postgres"))
+
+
+def mariadb_programs() -> dict[str, str] | None:
+    return all_found(
+        install=find("mariadb-install-db", "mysql_install_db"), server=find("mariadbd", "mysqld")
+    )
+
+
+def rabbitmq_programs() -> dict[str, str] | None:
+    # Debian's wrapper on the PATH insists on its own user; the script below it does not.
+    below = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+    return all_found(
+        server=below if Path(below).exists() else find("rabbitmq-server"), epmd=find("epmd")
+    )
+
+
+def chromium_programs() -> dict[str, str] | None:
+    return all_found(
+        chromium=find("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+    )
+
+
+# --- A private one
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def account(name: str) -> tuple[int, int] | None:
+    """(uid, gid) to run a server as: servers refuse root. None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for candidate in (name, "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(candidate)
+            return entry.pw_uid, entry.pw_gid
+    raise MissingService(f"there is no account {name} nor nobody to run a server as")
+
+
+class Maker:
+    """A temporary directory and the processes that run in it, as one account."""
+
+    def __init__(self, name: str, account_name: str) -> None:
+        self.name = name
+        self.directory = Path(tempfile.mkdtemp(prefix=f"cloudweb-{name}-"))
+        self.account = account(account_name)
+        if self.account:
+            os.chown(self.directory, *self.account)
+        self.log = self.directory / "output.log"
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def _popen(self, command: Sequence[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
+        uid, gid = self.account or (None, None)
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env=os.environ | {"HOME": str(self.directory)} | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=uid,
+                group=gid,
+                extra_groups=[] if self.account else None,
+                start_new_session=True,
+            )
+
+    def run(self, *command: str) -> None:
+        if self._popen(command, {}).wait(timeout=START_TIMEOUT_S) != 0:
+            raise self.failure(f"{command[0]} failed")
+
+    def spawn(self, *command: str, **variables: str) -> subprocess.Popen[bytes]:
+        process = self._popen(command, variables)
+        self.processes.append(process)
+        return process
+
+    def wait_for(self, url: str, answers: Callable[[str], bool]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not answers(url):
+            if any(process.poll() is not None for process in self.processes):
+                raise self.failure("ended while starting")
+            if time.monotonic() > deadline:
+                raise self.failure(f"did not answer in {START_TIMEOUT_S} s")
+            time.sleep(0.2)
+
+    def failure(self, what: str) -> MissingService:
+        tail = self.log.read_text(errors="replace")[-2000:]
+        return MissingService(f"a private {self.name}: {what}; its last words:\n{tail}")
+
+    def abandon(self) -> None:
+        for process in reversed(self.processes):
+            stop_process(process, signal.SIGKILL)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def making(name: str, account_name: str) -> Iterator[Maker]:
+    maker = Maker(name, account_name)
+    try:
+        yield maker
+    except BaseException:
+        maker.abandon()
+        raise
+
+
+def start_postgresql(programs: dict[str, str]) -> Private:
+    with making("postgresql", "postgres") as maker:
+        data, port = maker.directory / "data", free_port()
+        maker.run(
+            programs["initdb"], "--pgdata", str(data), "--username", "postgres",
+            "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync",
+        )  # fmt: skip
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "max_connections": 200,
+        }
+        options = [part for item in settings.items() for part in ("-c", "{}={}".format(*item))]
+        process = maker.spawn(programs["postgres"], "-D", str(data), *options)
+        url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        maker.wait_for(url, sql_answers)
+        return Private(url, maker.directory, [(process, signal.SIGINT)])
+
+
+def start_mariadb(programs: dict[str, str]) -> Private:
+    with making("mariadb", "mysql") as maker:
+        data, port = maker.directory / "data", free_port()
+        maker.run(
+            programs["install"], "--no-defaults", f"--datadir={data}",
+            "--auth-root-authentication-method=normal", "--skip-test-db",
+        )  # fmt: skip
+        process = maker.spawn(
+            programs["server"], "--no-defaults", f"--datadir={data}", f"--port={port}",
+            "--bind-address=127.0.0.1", f"--socket={maker.directory / 'socket'}",
+            f"--pid-file={maker.directory / 'pid'}", "--innodb-flush-log-at-trx-commit=0",
+            "--skip-name-resolve",
+        )  # fmt: skip
+        url = f"mysql+pymysql://root@127.0.0.1:{port}/"
+        maker.wait_for(url, sql_answers)
+        return Private(url, maker.directory, [(process, signal.SIGTERM)])
+
+
+def start_rabbitmq(programs: dict[str, str]) -> Private:
+    with making("rabbitmq", "rabbitmq") as maker:
+        here, port, epmd_port = maker.directory, free_port(), str(free_port())
+        # Erlang starts a daemon of its own when none answers; ours ends with us.
+        epmd = maker.spawn(programs["epmd"], "-port", epmd_port, "-address", "127.0.0.1")
+        plugins = here / "enabled_plugins"
+        plugins.write_text("[].\n")
+        server = maker.spawn(
+            programs["server"],
+            ERL_EPMD_PORT=epmd_port,
+            RABBITMQ_CONF_ENV_FILE=str(here / "none.conf"),
+            RABBITMQ_CONFIG_FILE=str(here / "none"),
+            RABBITMQ_DIST_PORT=str(free_port()),
+            RABBITMQ_ENABLED_PLUGINS_FILE=str(plugins),
+            RABBITMQ_LOG_BASE=str(here / "log"),
+            RABBITMQ_LOGS="-",
+            RABBITMQ_MNESIA_BASE=str(here / "mnesia"),
+            RABBITMQ_NODENAME=f"cloudweb{secrets.token_hex(4)}@localhost",
+            RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
+            RABBITMQ_NODE_PORT=str(port),
+            RABBITMQ_PID_FILE=str(here / "pid"),
+            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}",
+        )
+        url = f"amqp://guest:guest@127.0.0.1:{port}/%2F"
+        maker.wait_for(url, amqp_answers)
+        return Private(url, here, [(server, signal.SIGTERM), (epmd, signal.SIGTERM)])
+
+
+def stop_process(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:
+    """Ends a process and what it started: politely, and after a while not."""
+    if process.poll() is None:
+        process.send_signal(stop_signal)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=STOP_TIMEOUT_S)
+    # It led a process group of its own; a shell script may have left its server there.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while time.monotonic() < deadline:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+# --- Installing
+
+
+@contextlib.contextmanager
+def nothing_started() -> Iterator[None]:
+    """Debian's packages start their server when installed, unless this file forbids it."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink(missing_ok=True)
+
+
+def apt_install(packages: Sequence[str]) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    options = ["--yes", "--quiet", "--no-install-recommends"]
+    with nothing_started():
+        for command in (["update", "--quiet"], ["install", *options, *packages]):
+            done = subprocess.run(
+                ["apt-get", *command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+            if done.returncode != 0:
+                raise MissingService(
+                    f"apt-get {command[0]} failed; its last words:\n{done.stdout[-2000:]}"
+                )
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "postgresql",
+            "CLOUDWEB_TEST_POSTGRESQL_URL",
+            "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
+            sql_answers,
+            postgresql_programs,
+            start_postgresql,
+            ("postgresql",),
+        ),
+        Kind(
+            "mariadb",
+            "CLOUDWEB_TEST_MARIADB_URL",
+            "mysql+pymysql://root@127.0.0.1:3306/",
+            sql_answers,
+            mariadb_programs,
+            start_mariadb,
+            ("mariadb-server",),
+        ),
+        Kind(
+            "amqp",
+            "CLOUDWEB_TEST_AMQP_URL",
+            "amqp://guest:guest@127.0.0.1:5672/%2F",
+            amqp_answers,
+            rabbitmq_programs,
+            start_rabbitmq,
+            ("rabbitmq-server",),
+        ),
+        Kind(
+            "chromium",
+            "CLOUDWEB_TEST_CHROMIUM",
+            "",
+            lambda path: os.access(path, os.X_OK),
+            chromium_programs,
+            None,
+            ("chromium",),
+        ),
+    )
+}
+
+
+class Services:
+    """The services asked for, as a context: found or made on the way in, ours stopped on the way out."""
+
+    def __init__(self, names: Sequence[str], *, say: Say = print) -> None:
+        self.kinds = [KINDS[name] for name in names]
+        self.urls: dict[str, str] = {}
+        self._say = say
+        self._private: list[Private] = []
+
+    def __enter__(self) -> Self:
+        try:
+            to_make = [kind for kind in self.kinds if not self._take_existing(kind)]
+            self._install([kind for kind in to_make if kind.programs() is None])
+            for kind in to_make:
+                self._make(kind)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        while self._private:
+            self._private.pop().stop()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that tell tests where the services are."""
+        return {KINDS[name].variable: url for name, url in self.urls.items()}
+
+    @contextlib.contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        """The URL of an empty database on that service, or in a file; dropped afterwards."""
+        if name == "sqlite":
+            with tempfile.TemporaryDirectory(prefix="cloudweb-sqlite-") as directory:
+                yield f"sqlite:///{directory}/cloudweb.sqlite"
+            return
+        server_url = sa.make_url(self.urls[name])
+        database = f"cloudweb_test_{secrets.token_hex(4)}"
+        charset = " CHARACTER SET utf8mb4" if name == "mariadb" else ""
+        force = " WITH (FORCE)" if name == "postgresql" else ""
+        with engine(self.urls[name]) as server:
+            with server.connect() as connection:
+                connection.exec_driver_sql(f"CREATE DATABASE {database}{charset}")
+            try:
+                yield server_url.set(database=database).render_as_string(hide_password=False)
+            finally:
+                with server.connect() as connection:
+                    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {database}{force}")
+
+    def _take_existing(self, kind: Kind) -> bool:
+        """Takes the one that is named, or the one at hand."""
+        if given := os.environ.get(kind.variable):
+            url = with_driver(given) if kind.answers is sql_answers else given
+            if not kind.answers(url):
+                raise MissingService(f"{kind.variable} is set, and what it names does not answer.")
+            self._found(kind, url, "as named")
+            return True
+        if kind.local and not os.environ.get("CLOUDWEB_TEST_NO_LOCAL") and kind.answers(kind.local):
+            self._found(kind, kind.local, "at hand")
+            return True
+        return False
+
+    def _install(self, missing: Sequence[Kind]) -> None:
+        if not missing:
+            return
+        names = ", ".join(kind.name for kind in missing)
+        packages = [package for kind in missing for package in kind.packages]
+        if os.geteuid() != 0 or not find("apt-get"):
+            variables = ", ".join(kind.variable for kind in missing)
+            raise MissingService(
+                f"{names}: not running and not installed: install it "
+                f"(on Debian: apt-get install {' '.join(packages)}) or set {variables}."
+            )
+        self._say(f"Installing {' '.join(packages)}")
+        apt_install(packages)
+
+    def _make(self, kind: Kind) -> None:
+        programs = kind.programs()
+        if programs is None:
+            raise MissingService(
+                f"{kind.name}: {' '.join(kind.packages)} is installed, and its programs are not found."
+            )
+        if kind.start is None:
+            self._found(kind, programs[kind.name], "installed")
+            return
+        private = kind.start(programs)
+        self._private.append(private)
+        self._found(kind, private.url, "private")
+
+    def _found(self, kind: Kind, url: str, how: str) -> None:
+        self.urls[kind.name] = url
+        shown = url if kind.start is None else without_password(url)
+        self._say(f"{kind.name:<10} {how:<9} {shown}")
+
+
+def without_password(url: str) -> str:
+    """A URL to show, without its password."""
+    return sa.make_url(url).render_as_string(hide_password=True)
