@@ -1,4 +1,4 @@
-"""What cloudweb is called, what it needs and which commands it brings; tool settings are in pyproject.toml."""
+"""What cloudweb is, what it needs and which commands it brings; tools: pyproject.toml."""
 
 from pathlib import Path
 

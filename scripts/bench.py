@@ -13,16 +13,17 @@ from tests.services import MissingService, Services  # noqa: E402
 
 def main(arguments: list[str]) -> int:
     try:
-        with Services(["postgresql", "amqp"]) as services:
-            with services.database("postgresql") as url:
-                environment = dict(
-                    os.environ,
-                    CLOUDWEB_TEST_DB="postgresql",
-                    CLOUDWEB_TEST_DATABASE_URL=url,
-                    **services.environment(),
-                )
-                command = [sys.executable, "benchmarks/run.py", *arguments]
-                return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        with (
+            Services(["postgresql", "amqp"]) as services,
+            services.database("postgresql") as url,
+        ):
+            variables = services.environment() | {
+                "CLOUDWEB_TEST_DB": "postgresql",
+                "CLOUDWEB_TEST_DATABASE_URL": url,
+            }
+            command = [sys.executable, "benchmarks/run.py", *arguments]
+            environment = os.environ | variables
+            return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     except MissingService as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

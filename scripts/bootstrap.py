@@ -45,7 +45,7 @@ def ensure_new_python():
     for name in NEWER_NAMES:
         found = shutil.which(name)
         if found and (version_of(found) or (0, 0)) >= OLDEST:
-            os.execv(found, [found] + sys.argv)
+            os.execv(found, [found, *sys.argv])
     fail(
         "cloudweb needs Python %d.%d or newer, and this is %d.%d: install a newer one, or name one "
         "with 'make ... PYTHON=/path/to/python3'." % (OLDEST + sys.version_info[:2])
@@ -99,7 +99,7 @@ def make_venv():
     except ImportError:
         fail(
             "this Python (%s) has no venv module: install it (on Debian: apt-get install "
-            "python%d.%d-venv)." % ((sys.executable,) + sys.version_info[:2])
+            "python%d.%d-venv)." % (sys.executable, *sys.version_info[:2])
         )
     print("Making .venv with Python %d.%d" % sys.version_info[:2], flush=True)
     try:
@@ -109,9 +109,10 @@ def make_venv():
 
 
 def pip(*arguments):
-    command = [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # Without --no-compile pip compiles every module; Python compiles those it meets.
-    if subprocess.call(command + ["--no-compile"] + list(arguments), cwd=ROOT) != 0:
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+    command = [VENV_PYTHON, "-m", "pip", "install", *options, *arguments]
+    if subprocess.call(command, cwd=ROOT) != 0:
         fail("pip could not install what is locked; what it said is above.")
 
 
@@ -140,7 +141,7 @@ def main(arguments):
         os.close(directory)
     if len(arguments) > 1:
         os.chdir(ROOT)
-        os.execv(VENV_PYTHON, [VENV_PYTHON] + arguments[1:])
+        os.execv(VENV_PYTHON, [VENV_PYTHON, *arguments[1:]])
 
 
 if __name__ == "__main__":

@@ -77,14 +77,15 @@ class Kind:
 
 def sql_answers(url: str) -> bool:
     """Whether a database server answers there and lets us make databases."""
-    with contextlib.suppress(sa.exc.SQLAlchemyError), engine(url) as server:
-        with server.connect() as connection:
-            if server.dialect.name == "postgresql":
-                query = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
-            else:
-                query = "SELECT VERSION() LIKE '%%MariaDB%%'"
+    if url.startswith("postgresql"):
+        query = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+    else:
+        query = "SELECT VERSION() LIKE '%%MariaDB%%'"
+    try:
+        with engine(url) as server, server.connect() as connection:
             return bool(connection.exec_driver_sql(query).scalar())
-    return False
+    except sa.exc.SQLAlchemyError:
+        return False
 
 
 def amqp_answers(url: str) -> bool:
@@ -93,11 +94,11 @@ def amqp_answers(url: str) -> bool:
     parameters.socket_timeout = 3
     parameters.stack_timeout = parameters.blocked_connection_timeout = 5
     parameters.connection_attempts = 1
-    # The protocol error is pika's answer to a port where something else listens.
-    with contextlib.suppress(pika.exceptions.AMQPError, OSError):
+    try:
         pika.BlockingConnection(parameters).close()
-        return True
-    return False
+    except (pika.exceptions.AMQPError, OSError):
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -426,7 +427,7 @@ KINDS = {
 
 
 class Services:
-    """The services asked for, as a context: found or made on the way in, ours stopped on the way out."""
+    """The services asked for, as a context: found or made first, the private ones stopped last."""
 
     def __init__(self, names: Sequence[str], *, say: Say = print) -> None:
         self.kinds = [KINDS[name] for name in names]
@@ -512,7 +513,8 @@ class Services:
         programs = kind.programs()
         if programs is None:
             raise MissingService(
-                f"{kind.name}: {' '.join(kind.packages)} is installed, and its programs are not found."
+                f"{kind.name}: its programs are not found, though installed: "
+                f"{' '.join(kind.packages)}."
             )
         if kind.start is None:
             self._found(kind, programs[kind.name], "installed")
