@@ -23,7 +23,7 @@ WEB_PORT = 6543
 SIMULATOR_PORT = 5180
 READY_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 10
-CLOUDWEB = ["cloudweb", "--config", INI]
+CLOUDWEB = ("cloudweb", "--config", INI)
 
 
 class Problem(Exception):
@@ -35,14 +35,14 @@ class Part:
     """One of the programs that make up a running cloudweb."""
 
     name: str
-    command: list[str]
+    command: tuple[str, ...]
     colour: int
 
 
 PARTS = [
-    Part("simulator", [*CLOUDWEB, "serve-simulator", "--port", str(SIMULATOR_PORT)], 35),
-    Part("web", ["pserve", INI], 36),
-    Part("worker", ["cloudweb-worker", INI], 33),
+    Part("simulator", (*CLOUDWEB, "serve-simulator", "--port", str(SIMULATOR_PORT)), 35),
+    Part("web", ("pserve", INI), 36),
+    Part("worker", ("cloudweb-worker", INI), 33),
 ]
 
 
@@ -193,7 +193,7 @@ def welcome(seeded: str) -> str:
         seeded,
         "",
         "Try:",
-        f"  curl -H 'X-Auth-Token: {token}' {site}/api/v1.1/servers/detail",
+        f'  curl -H "X-Auth-Token: {token}" {site}/api/v1.1/servers/detail',
         "",
     ]
     return "\n".join(lines)
