@@ -1,0 +1,226 @@
+"""Users, their tokens and passwords, and who a credential belongs to."""
+
+import datetime as dt
+import functools
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+
+import argon2
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from cloudweb import faults
+from cloudweb.domain import audit
+from cloudweb.domain.identity import Identity
+from cloudweb.models import Role, SignInAttempt, Token, User, UserState, WebSession, utc_now
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)
+
+
+@functools.cache
+def _hasher() -> argon2.PasswordHasher:
+    return argon2.PasswordHasher()
+
+
+@functools.cache
+def _no_password() -> str:
+    return _hasher().hash(secrets.token_hex(16))
+
+
+def digest(credential: str) -> str:
+    """What is stored of a random credential: its SHA-256, in hexadecimal."""
+    return hashlib.sha256(credential.encode("utf-8", "replace")).hexdigest()
+
+
+def create(
+    session: Session,
+    identity: Identity,
+    *,
+    email: str,
+    name: str = "",
+    role: Role = Role.USER,
+    password: str | None = None,
+) -> User:
+    """A new active user. Raises BadRequest or Conflict."""
+    email = email.strip().lower()
+    if not _EMAIL.fullmatch(email) or len(email) > 254:
+        raise faults.BadRequest(f"{email!r} is not an e-mail address.")
+    if find(session, email) is not None:
+        raise faults.Conflict(f"User {email} exists.")
+    if password is not None and len(password) < 10:
+        raise faults.BadRequest("A password needs at least 10 characters.")
+    user = User(
+        email=email,
+        name=name or email.partition("@")[0],
+        role=role,
+        password_hash=_hasher().hash(password) if password else None,
+    )
+    session.add(user)
+    session.flush()  # the audit entry names its id
+    audit.record(session, identity, "user:create", "user", user.id, email=email, role=role.value)
+    return user
+
+
+def find(session: Session, email: str) -> User | None:
+    """The user with this e-mail address, if any."""
+    return session.scalar(sa.select(User).where(User.email == email.strip().lower()))
+
+
+def get(session: Session, email: str) -> User:
+    """The user with this e-mail address. Raises ItemNotFound."""
+    user = find(session, email)
+    if user is None:
+        raise faults.ItemNotFound(f"No user {email}.")
+    return user
+
+
+def list_users(session: Session) -> Sequence[User]:
+    """Every user, by e-mail address."""
+    return session.scalars(sa.select(User).order_by(User.email)).all()
+
+
+def add_token(
+    session: Session, identity: Identity, user: User, *, name: str, expires: dt.datetime | None
+) -> str:
+    """A new API token for the user; this text is the only copy there will ever be."""
+    text = secrets.token_urlsafe(32)
+    token = Token(user_id=user.id, name=name, digest=digest(text), expires=expires)
+    session.add(token)
+    session.flush()  # the audit entry names its id
+    audit.record(session, identity, "token:add", "token", token.id, user=user.email, name=name)
+    return text
+
+
+def revoke_tokens(session: Session, identity: Identity, user: User, *, name: str) -> int:
+    """Revoke the user's tokens of this name; how many there were."""
+    tokens = session.scalars(
+        sa.select(Token)
+        .where(Token.user_id == user.id, Token.name == name, Token.revoked.is_(None))
+        .with_for_update()
+    ).all()
+    for token in tokens:
+        token.revoked = utc_now()
+        audit.record(
+            session, identity, "token:revoke", "token", token.id, user=user.email, name=name
+        )
+    return len(tokens)
+
+
+def by_token(session: Session, text: str, *, address: str, request_id: str) -> Identity | None:
+    """Whose valid token this is; one statement."""
+    now = utc_now()
+    row = session.execute(
+        sa.select(User.id, User.email, User.role)
+        .join(Token, Token.user_id == User.id)
+        .where(
+            Token.digest == digest(text),
+            Token.revoked.is_(None),
+            sa.or_(Token.expires.is_(None), Token.expires > now),
+            User.state == UserState.ACTIVE,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Identity(row.id, row.email, row.role, "api", address, request_id)
+
+
+def sign_in(
+    session: Session,
+    *,
+    email: str,
+    password: str,
+    absolute_s: int,
+    address: str,
+    request_id: str,
+) -> tuple[str, Identity] | None:
+    """Check a password and open a dashboard session: the cookie's text and who it is.
+
+    None for a wrong pair, an unknown or inactive user and for one without access; all take the
+    time of one argon2id check.
+    """
+    user = find(session, email)
+    stored = user.password_hash if user is not None else None
+    try:
+        _hasher().verify(stored or _no_password(), password)
+    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        return None
+    if user is None or stored is None or user.state is not UserState.ACTIVE:
+        return None
+    if user.role is Role.USER:
+        return None
+    if _hasher().check_needs_rehash(stored):
+        user.password_hash = _hasher().hash(password)
+    text = secrets.token_urlsafe(32)
+    now = utc_now()
+    session.execute(sa.delete(WebSession).where(WebSession.expires < now))
+    session.add(
+        WebSession(
+            user_id=user.id,
+            digest=digest(text),
+            last_seen=now,
+            expires=now + dt.timedelta(seconds=absolute_s),
+        )
+    )
+    identity = Identity(user.id, user.email, user.role, "dashboard", address, request_id)
+    audit.record(session, identity, "session:open", "user", user.id)
+    return text, identity
+
+
+def find_session(session: Session, text: str, *, idle_s: int) -> tuple[WebSession, User] | None:
+    """The live dashboard session of a cookie's text, and its user; one statement."""
+    now = utc_now()
+    row = session.execute(
+        sa.select(WebSession, User)
+        .join(User, WebSession.user_id == User.id)
+        .where(
+            WebSession.digest == digest(text),
+            WebSession.expires > now,
+            WebSession.last_seen > now - dt.timedelta(seconds=idle_s),
+            User.state == UserState.ACTIVE,
+        )
+    ).one_or_none()
+    return (row[0], row[1]) if row is not None else None
+
+
+def touch_session(session: Session, web_session_id: int) -> None:
+    """Note that the session is in use."""
+    session.execute(
+        sa.update(WebSession).where(WebSession.id == web_session_id).values(last_seen=utc_now())
+    )
+
+
+def sign_out(session: Session, identity: Identity, text: str) -> None:
+    """End the session of a cookie's text; ending it twice is fine."""
+    session.execute(sa.delete(WebSession).where(WebSession.digest == digest(text)))
+    audit.record(session, identity, "session:close", "user", identity.user_id)
+
+
+def check_sign_in_rate(
+    session: Session, *, email: str, address: str, limit: int, window_s: int
+) -> None:
+    """Raises TooManyRequests when this e-mail or address failed too often lately."""
+    since = utc_now() - dt.timedelta(seconds=window_s)
+    for subject in _subjects(email, address):
+        count, first = session.execute(
+            sa.select(sa.func.count(), sa.func.min(SignInAttempt.at)).where(
+                SignInAttempt.subject == subject, SignInAttempt.at > since
+            )
+        ).one()
+        if count >= limit:
+            wait = (first + dt.timedelta(seconds=window_s) - utc_now()).total_seconds()
+            raise faults.TooManyRequests(
+                "Too many failed attempts. Try again later.", retry_after_s=max(1, int(wait))
+            )
+
+
+def count_failed_sign_in(session: Session, *, email: str, address: str, window_s: int) -> None:
+    """Count one failure against the e-mail and the address; forget what is too old to matter."""
+    old = utc_now() - dt.timedelta(seconds=window_s)
+    session.execute(sa.delete(SignInAttempt).where(SignInAttempt.at < old))
+    session.add_all(SignInAttempt(subject=s) for s in _subjects(email, address))
+
+
+def _subjects(email: str, address: str) -> tuple[str, str]:
+    return (digest(f"email:{email.strip().lower()}"), digest(f"address:{address}"))

@@ -1,0 +1,38 @@
+"""Writes down who changed what, in the transaction that changes it."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from cloudweb.domain.identity import Identity
+from cloudweb.models import AuditEntry, Operation
+
+
+def record(
+    session: Session,
+    identity: Identity,
+    action: str,
+    target_kind: str,
+    target_id: object,
+    *,
+    reason: str = "",
+    operation: Operation | None = None,
+    **details: Any,
+) -> None:
+    """Add one entry; ``details`` must be JSON values and hold no secret."""
+    session.add(
+        AuditEntry(
+            user_id=identity.user_id,
+            actor=identity.email,
+            role=identity.role.value,
+            door=identity.door,
+            address=identity.address[:50],
+            request_id=identity.request_id,
+            action=action,
+            target_kind=target_kind,
+            target_id=str(target_id),
+            reason=reason,
+            operation_id=operation.id if operation is not None else None,
+            details=details,
+        )
+    )

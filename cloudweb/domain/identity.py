@@ -1,0 +1,27 @@
+"""Who acts, through which door: a plain value that outlives its session."""
+
+import dataclasses
+
+from cloudweb.models import Role
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identity:
+    """The actor of one request, command or message."""
+
+    user_id: int | None
+    email: str
+    role: Role
+    door: str
+    address: str = ""
+    request_id: str = ""
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the dashboard and other people's servers are open to this actor."""
+        return self.role is not Role.USER
+
+
+def system(door: str, request_id: str = "") -> Identity:
+    """cloudweb itself, or whoever may run its commands on the machine."""
+    return Identity(None, "system", Role.ADMIN, door, request_id=request_id)

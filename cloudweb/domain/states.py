@@ -1,0 +1,228 @@
+"""What Ganeti's jobs mean for a server: the states, the transitions and their order."""
+
+import dataclasses
+import datetime as dt
+import enum
+from typing import Protocol
+
+from cloudweb.models import OperationState, OperState
+
+CREATE = "OP_INSTANCE_CREATE"
+REMOVE = "OP_INSTANCE_REMOVE"
+STARTUP = "OP_INSTANCE_STARTUP"
+SHUTDOWN = "OP_INSTANCE_SHUTDOWN"
+REBOOT = "OP_INSTANCE_REBOOT"
+
+UNKNOWN_ENTITY = "unknown_entity"
+"""Ganeti's class for what does not exist."""
+
+STATUS_RANK = {
+    "queued": 0,
+    "waiting": 1,
+    "waitlock": 1,
+    "running": 2,
+    "canceling": 3,
+    "canceled": 4,
+    "error": 4,
+    "success": 4,
+}
+"""Every status a job can have, and how far along it is; ``waitlock`` is an older ``waiting``."""
+
+FINAL_RANK = 4
+
+TRANSITIONS: dict[tuple[str, str], OperState] = {
+    (CREATE, "success"): OperState.STARTED,
+    (CREATE, "error"): OperState.ERROR,
+    (CREATE, "canceled"): OperState.ERROR,
+    (STARTUP, "success"): OperState.STARTED,
+    (SHUTDOWN, "success"): OperState.STOPPED,
+    (REBOOT, "success"): OperState.STARTED,
+    (REMOVE, "success"): OperState.DESTROYED,
+}
+"""What a finished job makes of a server; every other pair leaves its state alone."""
+
+OPERATION_STATES = {
+    "queued": OperationState.SUBMITTED,
+    "waiting": OperationState.SUBMITTED,
+    "waitlock": OperationState.SUBMITTED,
+    "running": OperationState.RUNNING,
+    "canceling": OperationState.RUNNING,
+    "canceled": OperationState.CANCELED,
+    "error": OperationState.ERROR,
+    "success": OperationState.SUCCESS,
+}
+
+OPERATION_RANK = {
+    OperationState.PENDING: 0,
+    OperationState.SUBMITTING: 1,
+    OperationState.SUBMITTED: 2,
+    OperationState.RUNNING: 3,
+    OperationState.CANCELED: 4,
+    OperationState.ERROR: 4,
+    OperationState.SUCCESS: 4,
+}
+
+
+class ApiStatus(enum.StrEnum):
+    """A server's status as the compute API spells it."""
+
+    BUILD = "BUILD"
+    ERROR = "ERROR"
+    STOPPED = "STOPPED"
+    ACTIVE = "ACTIVE"
+    REBOOT = "REBOOT"
+    DELETED = "DELETED"
+    UNKNOWN = "UNKNOWN"
+
+
+class HasState(Protocol):
+    """A server row, or a copy of one."""
+
+    @property
+    def state(self) -> OperState: ...
+    @property
+    def deleted(self) -> bool: ...
+    @property
+    def job_opcode(self) -> str: ...
+    @property
+    def job_status(self) -> str: ...
+    @property
+    def build_percentage(self) -> int: ...
+
+
+_PLAIN = {
+    OperState.BUILD: ApiStatus.BUILD,
+    OperState.ERROR: ApiStatus.ERROR,
+    OperState.STOPPED: ApiStatus.STOPPED,
+    OperState.STARTED: ApiStatus.ACTIVE,
+    OperState.DESTROYED: ApiStatus.DELETED,
+}
+
+
+def api_status(server: HasState) -> ApiStatus:
+    """The status the API shows: a reboot under way shows as such."""
+    if server.deleted:
+        return ApiStatus.DELETED
+    if (
+        server.state is OperState.STARTED
+        and server.job_opcode == REBOOT
+        and server.job_status in ("queued", "waiting", "waitlock", "running")
+    ):
+        return ApiStatus.REBOOT
+    return _PLAIN.get(server.state, ApiStatus.UNKNOWN)
+
+
+def progress(server: HasState) -> int:
+    """100 once the server is ACTIVE, else how much of it is built."""
+    return 100 if api_status(server) is ApiStatus.ACTIVE else server.build_percentage
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NicReport:
+    """A network card as the cluster has it."""
+
+    index: int
+    mac: str | None
+    ip: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StatusEvent:
+    """What is heard of one opcode of one job; the same from a message and from asking Ganeti.
+
+    ``cluster`` is None where an old agent does not say it. ``error`` is (class, message).
+    """
+
+    instance: str
+    opcode: str
+    status: str
+    job_id: int
+    time: dt.datetime
+    cluster: str | None = None
+    log: str | None = None
+    error: tuple[str | None, str] | None = None
+    nics: tuple[NicReport, ...] | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class ServerFacts:
+    """The columns of a server that events change."""
+
+    id: int
+    backend_id: int
+    instance_name: str
+    state: OperState
+    deleted: bool
+    build_percentage: int
+    state_time: dt.datetime | None
+    state_job_id: int
+    job_time: dt.datetime | None
+    job_id: int
+    job_opcode: str
+    job_status: str
+    job_log: str
+
+    def apply(self, event: StatusEvent) -> bool:
+        """Change by one event; whether anything changed.
+
+        The result does not depend on the order in which events come or on repeats: the newest
+        event, by (time, job, progress of the job), decides; DESTROYED is for ever.
+        """
+        if self.deleted:
+            return False
+        newer = self._note_job(event)
+        return self._move(event) or newer
+
+    def _note_job(self, event: StatusEvent) -> bool:
+        rank = STATUS_RANK[event.status]
+        known = STATUS_RANK.get(self.job_status, -1)
+        last = self.job_time or event.time
+        if self.job_time is not None:
+            if event.job_id == self.job_id:
+                older = (rank, event.time) <= (known, last)
+            else:
+                older = (event.time, event.job_id) <= (last, self.job_id)
+            if older:
+                return False
+        self.job_time, self.job_id = max(event.time, last), event.job_id
+        self.job_opcode, self.job_status = event.opcode, event.status
+        self.job_log = (event.log or "")[:500]
+        return True
+
+    def _move(self, event: StatusEvent) -> bool:
+        target = target_state(event)
+        if target is None:
+            return False
+        if target is OperState.DESTROYED:
+            self.state, self.deleted = target, True
+        elif self.state_time is not None and (event.time, event.job_id) <= (
+            self.state_time,
+            self.state_job_id,
+        ):
+            return False
+        else:
+            self.state = target
+        self.state_time, self.state_job_id = event.time, event.job_id
+        return True
+
+
+def target_state(event: StatusEvent) -> OperState | None:
+    """The state the event puts its server in, or None when it leaves it as it is."""
+    if is_gone(event):
+        return OperState.DESTROYED
+    return TRANSITIONS.get((event.opcode, event.status))
+
+
+def is_gone(event: StatusEvent) -> bool:
+    """A removal that failed because there was nothing left to remove, by Ganeti's own word."""
+    return (
+        event.opcode == REMOVE
+        and event.status == "error"
+        and event.error is not None
+        and event.error[0] == UNKNOWN_ENTITY
+    )
+
+
+def needs_a_look(event: StatusEvent) -> bool:
+    """A failed removal whose reason the event does not tell: Ganeti must be asked."""
+    return event.opcode == REMOVE and event.status == "error" and event.error is None

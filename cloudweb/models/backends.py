@@ -1,0 +1,77 @@
+"""Backends: one row a Ganeti cluster."""
+
+import datetime as dt
+import enum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cloudweb.models.meta import (
+    Base,
+    bigint,
+    created,
+    pk,
+    reference,
+    str20,
+    str50,
+    str64,
+    str255,
+    table_args,
+)
+
+MAX_BACKENDS = 16
+
+
+class EventSource(enum.StrEnum):
+    """Who tells what happens on the cluster: the worker asking, or agents on the cluster."""
+
+    AGENTLESS = "agentless"
+    AGENTS = "agents"
+
+
+class Backend(Base):
+    """A Ganeti cluster: where its RAPI is, whether it takes servers, what it had at ``refreshed``.
+
+    Sizes are in MiB. ``number`` (0-15) is the last digit of the cluster's MAC prefix.
+    """
+
+    __tablename__ = "backends"
+    __table_args__ = table_args(
+        sa.UniqueConstraint("name"),
+        sa.UniqueConstraint("number"),
+        sa.CheckConstraint(f"number >= 0 AND number < {MAX_BACKENDS}", name="number_range"),
+    )
+
+    id: Mapped[pk]
+    number: Mapped[int]
+    name: Mapped[str] = mapped_column(sa.String(128))
+    """Ganeti's own name of the cluster; op-status messages carry it as ``cluster``."""
+    url: Mapped[str255]
+    username: Mapped[str64]
+    password_sealed: Mapped[str] = mapped_column(sa.String(1024))
+    ca_file: Mapped[str255 | None]
+    fingerprint: Mapped[str] = mapped_column(sa.String(95), default="")
+    verify_tls: Mapped[bool] = mapped_column(default=True)
+    event_source: Mapped[EventSource] = mapped_column(default=EventSource.AGENTLESS)
+
+    drained: Mapped[bool] = mapped_column(default=True)
+    offline: Mapped[bool] = mapped_column(default=False)
+    state_reason: Mapped[str255] = mapped_column(default="")
+    state_by_id: Mapped[int | None] = reference("users.id", nullable=True)
+    state_since: Mapped[dt.datetime | None]
+
+    hypervisor: Mapped[str20] = mapped_column(default="")
+    disk_templates: Mapped[list[str]] = mapped_column(default=list)
+    ganeti_version: Mapped[str20] = mapped_column(default="")
+    memory_total_mb: Mapped[bigint] = mapped_column(default=0)
+    memory_free_mb: Mapped[bigint] = mapped_column(default=0)
+    disk_total_mb: Mapped[bigint] = mapped_column(default=0)
+    disk_free_mb: Mapped[bigint] = mapped_column(default=0)
+    cpu_total: Mapped[int] = mapped_column(default=0)
+    instances: Mapped[int] = mapped_column(default=0)
+    nodes_total: Mapped[int] = mapped_column(default=0)
+    nodes_up: Mapped[int] = mapped_column(default=0)
+    refreshed: Mapped[dt.datetime | None]
+    unreachable_since: Mapped[dt.datetime | None]
+    last_error: Mapped[str50] = mapped_column(sa.String(500), default="")
+    created: Mapped[created]

@@ -1,0 +1,176 @@
+"""The base of all tables: column vocabulary, naming of constraints, engine and unit of work."""
+
+import contextlib
+import datetime as dt
+import enum
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.engine import Connection, Dialect, Engine
+
+MAX_ID = 2**63 - 1
+
+_SQLITE_WRITE = "cloudweb_sqlite_write"
+
+
+class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
+    """An aware UTC time with microseconds on every database; a naive one is refused."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name in ("mysql", "mariadb"):
+            from sqlalchemy.dialects.mysql import DATETIME
+
+            return dialect.type_descriptor(DATETIME(fsp=6))
+        return dialect.type_descriptor(sa.DateTime(timezone=True))
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A time without a zone cannot be stored.")
+        value = value.astimezone(dt.UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        stamp: dt.datetime = value
+        return stamp.replace(tzinfo=dt.UTC) if stamp.tzinfo is None else stamp.astimezone(dt.UTC)
+
+
+def utc_now() -> dt.datetime:
+    """The time, aware, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+pk = Annotated[int, orm.mapped_column(BigId, primary_key=True, autoincrement=True)]
+bigint = Annotated[int, orm.mapped_column(sa.BigInteger())]
+str20 = Annotated[str, orm.mapped_column(sa.String(20))]
+str50 = Annotated[str, orm.mapped_column(sa.String(50))]
+str64 = Annotated[str, orm.mapped_column(sa.String(64))]
+str255 = Annotated[str, orm.mapped_column(sa.String(255))]
+text = Annotated[str, orm.mapped_column(sa.Text())]
+created = Annotated[dt.datetime, orm.mapped_column(UtcDateTime(), default=utc_now)]
+
+
+def reference(column: str, **options: Any) -> orm.MappedColumn[Any]:
+    """A foreign key to ``table.column``; rows it names cannot vanish under it."""
+    return orm.mapped_column(BigId, sa.ForeignKey(column), **options)
+
+
+class Base(orm.DeclarativeBase):
+    """Every table; constraint names follow one pattern, so that migrations can drop them."""
+
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  (the name and form SQLAlchemy asks for)
+        dt.datetime: UtcDateTime(),
+        dict[str, Any]: sa.JSON(),
+        list[str]: sa.JSON(),
+        enum.StrEnum: sa.Enum(
+            enum.StrEnum,
+            native_enum=False,
+            create_constraint=False,
+            length=20,
+            values_callable=lambda e: [member.value for member in e],
+        ),
+    }
+    __table_args__: Any = {
+        "mysql_engine": "InnoDB",
+        "mysql_charset": "utf8mb4",
+        "mysql_collate": "utf8mb4_bin",
+    }
+
+
+def table_args(*items: Any) -> tuple[Any, ...]:
+    """The constraints and indexes of one table, with the options every table has."""
+    return (*items, Base.__table_args__)
+
+
+def make_engine(url: str, *, pool_size: int = 10, statement_timeout_s: int = 30) -> Engine:
+    """An engine set up alike on the three databases: read committed, UTC, bounded statements."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(parsed, connect_args={"timeout": 15, "check_same_thread": False})
+        _prepare_sqlite(engine)
+        return engine
+    connect: dict[str, Any] = {"connect_timeout": 5}
+    if parsed.get_backend_name() == "postgresql":
+        connect["options"] = f"-c statement_timeout={statement_timeout_s * 1000} -c timezone=UTC"
+    else:
+        connect["init_command"] = "SET time_zone='+00:00'"
+    return sa.create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        isolation_level="READ COMMITTED",
+        connect_args=connect,
+    )
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    # A transaction that will write takes the write lock at once: SQLite cannot wait for it later.
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get(_SQLITE_WRITE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+class SessionFactory:
+    """Makes the sessions of one database: ``read()`` and ``write()``, both to be closed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._read = orm.sessionmaker(engine, expire_on_commit=False, autoflush=True)
+        self._write = orm.sessionmaker(
+            engine.execution_options(**{_SQLITE_WRITE: True}), expire_on_commit=False
+        )
+
+    def read(self) -> orm.Session:
+        """A session that only reads."""
+        return self._read()
+
+    def write(self) -> orm.Session:
+        """A session that may write."""
+        return self._write()
+
+
+@contextlib.contextmanager
+def unit_of_work(factory: SessionFactory, *, write: bool = True) -> Iterator[orm.Session]:
+    """One transaction: commits when the block ends, rolls back when it raises.
+
+    No connection is taken before the first statement.
+    """
+    session = factory.write() if write else factory.read()
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.close()

@@ -1,0 +1,84 @@
+"""Operations: what cloudweb wants a cluster to do, written with the change that wants it."""
+
+import datetime as dt
+import enum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cloudweb.models.meta import (
+    Base,
+    UtcDateTime,
+    bigint,
+    created,
+    pk,
+    reference,
+    str20,
+    str50,
+    str64,
+    str255,
+    table_args,
+    utc_now,
+)
+
+
+class OperationState(enum.StrEnum):
+    PENDING = "pending"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    SUCCESS = "success"
+    ERROR = "error"
+    CANCELED = "canceled"
+
+
+OPEN_STATES = (
+    OperationState.PENDING,
+    OperationState.SUBMITTING,
+    OperationState.SUBMITTED,
+    OperationState.RUNNING,
+)
+
+
+class Operation(Base):
+    """One Ganeti job to be: the row of the outbox and the record of what became of it.
+
+    ``key`` goes into the job's reason trail; by it a job whose answer was lost is found again.
+    ``sent`` is set before anything is sent and cleared only when it surely was not accepted.
+    ``due`` is when a worker should next look at the row (submit it, or ask about its job).
+    """
+
+    __tablename__ = "operations"
+    __table_args__ = table_args(
+        sa.UniqueConstraint("key"),
+        sa.Index(None, "backend_id", "state", "due"),
+        sa.Index(None, "server_id", "state", "id"),
+        sa.Index(None, "backend_id", "job_id"),
+        sa.Index(None, "state", "id"),
+        sa.Index(None, "finished"),
+    )
+
+    id: Mapped[pk]
+    key: Mapped[str] = mapped_column(sa.String(32))
+    backend_id: Mapped[int] = reference("backends.id")
+    server_id: Mapped[int | None] = reference("servers.id", nullable=True)
+    user_id: Mapped[int | None] = reference("users.id", nullable=True)
+    request_id: Mapped[str50] = mapped_column(default="")
+    reason: Mapped[str255] = mapped_column(default="")
+    opcode: Mapped[str64]
+    target: Mapped[str255]
+    """Ganeti's name of the object the opcode is about."""
+    arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[OperationState] = mapped_column(default=OperationState.PENDING)
+    job_id: Mapped[bigint | None] = mapped_column(default=None)
+    attempts: Mapped[int] = mapped_column(default=0)
+    due: Mapped[dt.datetime] = mapped_column(UtcDateTime(), default=utc_now)
+    worker: Mapped[str64] = mapped_column(default="")
+    sent: Mapped[dt.datetime | None]
+    submitted: Mapped[dt.datetime | None]
+    finished: Mapped[dt.datetime | None]
+    error_class: Mapped[str20 | None] = mapped_column(sa.String(40), default=None)
+    error: Mapped[str] = mapped_column(sa.String(2000), default="")
+    created: Mapped[created]
+    updated: Mapped[dt.datetime] = mapped_column(UtcDateTime(), default=utc_now, onupdate=utc_now)
