@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
             f"CLOUDWEB_TEST_GANETI_{name.upper()}": cluster[name]
             for name in ("url", "user", "password", "cert")
         }
-        command = [BIN / "pytest", "tests/contract", "--ganeti=real", *arguments]
+        command: list[str | Path] = [BIN / "pytest", "tests/contract", "--ganeti=real", *arguments]
         return subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=False).returncode
     except subprocess.CalledProcessError as error:
         print(f"error: Ganeti did not come up (status {error.returncode}).", file=sys.stderr)
