@@ -1,0 +1,183 @@
+"""What a simulated cluster remembers: nodes, instances and jobs, and how that is kept in a file."""
+
+import os
+import tempfile
+import uuid
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from cloudweb.backend.ganeti import jobs
+from cloudweb.backend.ganeti.simulator.spec import ClusterSpec
+
+# Ganeti archives jobs by age; here the oldest finished ones beyond this number are forgotten.
+JOBS_KEPT = 5000
+
+
+@dataclass
+class Node:
+    """A machine of the cluster; what it has is the spec's."""
+
+    name: str
+    uuid: str
+    offline: bool = False
+    drained: bool = False
+
+
+@dataclass
+class Instance:
+    """An instance; `nics` as they were asked for, with a MAC each."""
+
+    name: str
+    uuid: str
+    node: str
+    os: str
+    template: str
+    vcpus: int
+    memory_mb: int
+    disks: list[dict[str, Any]]
+    nics: list[dict[str, Any]]
+    tags: list[str]
+    ctime: float
+    mtime: float
+    admin_state: str = "down"
+    running: bool = False
+    serial_no: int = 1
+
+    def change(self, now: float, *, running: bool) -> None:
+        """Starts or stops it."""
+        self.running = running
+        self.admin_state = "up" if running else "down"
+        self.mtime = now
+        self.serial_no += 1
+
+
+@dataclass
+class SimJob:
+    """A job of one opcode; `result` and `log` as Ganeti writes them. Times are seconds since 1970.
+
+    `failure` is what a fault decided that it shall end in: [kind, [message, code]].
+    """
+
+    id: int
+    opcode: str
+    instance: str
+    arguments: dict[str, Any]
+    trail: list[list[Any]]
+    received: float
+    status: str = "queued"
+    result: Any = None
+    log: list[list[Any]] = field(default_factory=list)
+    started: float | None = None
+    executed: float | None = None
+    ended: float | None = None
+    due: float = 0.0
+    failure: list[Any] | None = None
+    touched: list[str] = field(default_factory=list)
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in jobs.FINAL_STATUSES
+
+    def say(self, now: float, message: str) -> None:
+        self.log.append([len(self.log) + 1, stamp(now), "message", message])
+
+    def seen(self) -> jobs.Job:
+        """The job as our own client would read it."""
+        op = jobs.JobOp(
+            opcode=self.opcode,
+            instance=self.instance,
+            status=self.status,
+            error=jobs.error_of(self.status, self.result),
+            log=jobs.last_log_line(self.log),
+            reasons=tuple(entry[1] for entry in self.trail if entry[1]),
+            started=_moment(self.started),
+            executed=_moment(self.executed),
+            ended=_moment(self.ended),
+        )
+        return jobs.Job(
+            id=self.id,
+            status=self.status,
+            ops=(op,),
+            received=_moment(self.received),
+            started=op.started,
+            ended=op.ended,
+        )
+
+
+def stamp(when: float | None) -> list[int] | None:
+    """A time as Ganeti writes it: [seconds, microseconds]."""
+    if when is None:
+        return None
+    return [int(when), int(when % 1 * 1_000_000)]
+
+
+def _moment(when: float | None) -> datetime | None:
+    return None if when is None else datetime.fromtimestamp(when, UTC)
+
+
+@dataclass
+class State:
+    """Everything one cluster remembers."""
+
+    uuid: str
+    ctime: float
+    nodes: list[Node]
+    instances: dict[str, Instance] = field(default_factory=dict)
+    jobs: dict[int, SimJob] = field(default_factory=dict)
+    last_job_id: int = 0
+
+    @classmethod
+    def fresh(cls, spec: ClusterSpec, now: float) -> "State":
+        names = [f"n{number}.{spec.full_name}" for number in range(1, spec.nodes + 1)]
+        return cls(new_uuid(), now, [Node(name, new_uuid()) for name in names])
+
+    def forget_old_jobs(self) -> None:
+        for job in list(self.jobs.values())[: max(0, len(self.jobs) - JOBS_KEPT)]:
+            if job.is_final:
+                del self.jobs[job.id]
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "uuid": self.uuid,
+            "ctime": self.ctime,
+            "nodes": [asdict(node) for node in self.nodes],
+            "instances": [asdict(instance) for instance in self.instances.values()],
+            "jobs": [asdict(job) for job in self.jobs.values()],
+            "last_job_id": self.last_job_id,
+        }
+
+    @classmethod
+    def load(cls, kept: dict[str, Any]) -> "State":
+        instances = [Instance(**row) for row in kept["instances"]]
+        return cls(
+            uuid=kept["uuid"],
+            ctime=kept["ctime"],
+            nodes=[Node(**row) for row in kept["nodes"]],
+            instances={instance.name: instance for instance in instances},
+            jobs={row["id"]: SimJob(**row) for row in kept["jobs"]},
+            last_job_id=kept["last_job_id"],
+        )
+
+
+def new_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def read_states(path: Path) -> dict[str, State]:
+    """The clusters kept in a file, by name; none if there is no such file."""
+    if not path.exists():
+        return {}
+    kept = orjson.loads(path.read_bytes())
+    return {name: State.load(row) for name, row in kept["clusters"].items()}
+
+
+def write_states(path: Path, dumps: dict[str, dict[str, Any]]) -> None:
+    """Replaces the file in one step, so that a crash leaves the old one or the new one."""
+    content = orjson.dumps({"clusters": dumps})
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as new:
+        new.write(content)
+    os.replace(new.name, path)  # noqa: PTH105
