@@ -143,18 +143,24 @@ def note_sending(session: Session, operation: Operation) -> bool:
             Operation.worker == operation.worker,
             Operation.due == operation.due,
         )
-        .values(sent=sa.func.coalesce(Operation.sent, utc_now()))
+        .values(sent=utc_now())
     )
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def record_submitted(session: Session, operation_id: int, job_id: int) -> None:
-    """Record the job of a submission; what was heard of the job meanwhile is not lost."""
+def record_submitted(
+    session: Session, operation_id: int, job_id: int, *, ask_in_s: float = 0.0
+) -> None:
+    """Record the job of a submission; what was heard of the job meanwhile is not lost.
+
+    The job is first asked about in ``ask_in_s`` seconds, unless it is heard of by itself.
+    """
     server, operation = _lock(session, operation_id)
     if states.OPERATION_RANK[operation.state] > states.OPERATION_RANK[OperationState.SUBMITTING]:
         return
     operation.state, operation.job_id = OperationState.SUBMITTED, job_id
-    operation.submitted = operation.due = utc_now()
+    operation.submitted = now = utc_now()
+    operation.due = now + dt.timedelta(seconds=ask_in_s)
     if server is None:
         return
     if server.job_id == job_id and server.job_opcode == operation.opcode:
@@ -170,6 +176,14 @@ def record_refused(session: Session, operation_id: int, *, error_class: str, mes
     operation.error_class, operation.error = error_class[:40], message[:2000]
     if server is not None and operation.opcode == states.CREATE:
         server.state = OperState.ERROR
+
+
+def record_gone(session: Session, operation_id: int) -> None:
+    """A removal of what does not exist has done what it was to do."""
+    _server, operation = _lock(session, operation_id)
+    if operation.state in OPEN_STATES:
+        operation.state, operation.finished = OperationState.SUCCESS, utc_now()
+        operation.error = ""
 
 
 def put_off(
@@ -189,20 +203,6 @@ def put_off(
     operation.error = message[:2000]
     if surely_not_sent:
         operation.sent = None
-
-
-def retry_later(session: Session, operation_id: int, *, seconds: float, message: str) -> None:
-    """Its job failed for a reason that passes: a new job is to be submitted later.
-
-    The key is new too, so that the failed job is not taken for this one's.
-    """
-    operation = session.get_one(Operation, operation_id, with_for_update=True)
-    if operation.state not in (OperationState.SUBMITTED, OperationState.RUNNING):
-        return
-    operation.state, operation.key = OperationState.PENDING, uuid.uuid4().hex
-    operation.job_id = operation.sent = operation.submitted = None
-    operation.due = utc_now() + dt.timedelta(seconds=seconds)
-    operation.error = message[:2000]
 
 
 def claim_open_jobs(

@@ -410,3 +410,13 @@ def count_states(session: Session) -> dict[OperState, int]:
         .group_by(Server.state)
     )
     return {state: count for state, count in rows}
+
+
+def view_of(server: Server) -> ServerView:
+    """A server just made, as reading it would show it."""
+    values = {column.name: getattr(server, column.name) for column in _VIEW_COLUMNS}
+    nics = [
+        NicView(n.index, n.network, n.mac, n.ipv4, n.ipv6, n.firewall_profile) for n in server.nics
+    ]
+    metadata = {item.key: item.value for item in server.metadata_items}
+    return ServerView(**values, nics=nics, metadata=metadata)

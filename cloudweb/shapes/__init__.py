@@ -1,0 +1,1 @@
+"""Wire shapes, declared once a noun: JSON and XML, in and out."""

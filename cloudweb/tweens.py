@@ -1,0 +1,111 @@
+"""What happens around every request: notation and id outermost, the unit of work innermost."""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from pyramid.config import Configurator
+from pyramid.interfaces import IExceptionResponse
+from pyramid.registry import Registry
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.tweens import EXCVIEW, INGRESS
+
+from cloudweb import faults, logs, metrics, wire
+from cloudweb.models import unit_of_work
+from cloudweb.security import is_api
+from cloudweb.views import errors
+
+_log = logging.getLogger(__name__)
+_GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,50}")
+
+Handler = Callable[[Request], Response]
+
+
+def front(handler: Handler, registry: Registry) -> Handler:
+    """Settles the request's id and notation, refuses what is too large, logs one line.
+
+    It is outermost, so whatever fails below is answered in the caller's notation.
+    """
+    settings = registry["cloudweb.settings"]
+
+    def tween(request: Request) -> Response:
+        started = time.perf_counter()
+        given = request.headers.get("X-Request-Id", "")
+        request.request_id = given if _GOOD_ID.fullmatch(given) else secrets.token_hex(8)
+        token = logs.request_id.set(request.request_id)
+        request.notation = wire.Notation.JSON
+        try:
+            response = _answer(request)
+            response.headers["X-Request-Id"] = request.request_id
+            _finish(request, response, time.perf_counter() - started)
+            return response
+        finally:
+            logs.request_id.reset(token)
+
+    def _answer(request: Request) -> Response:
+        try:
+            path = request.path_info
+        except UnicodeDecodeError:
+            request.environ["PATH_INFO"] = "/api"
+            return errors.respond(faults.BadRequest("The URL is not UTF-8."), request)
+        try:
+            if is_api(path):
+                # Exactly "/api/.json" is a version document: the name before the dot is empty.
+                path, request.notation = wire.negotiate(path, request.headers.get("Accept", ""))
+                request.path_info = path
+            _check_size(request)
+            return handler(request)
+        except faults.Fault as fault:
+            return errors.respond(fault, request)
+        except Exception as error:
+            return errors.respond_unexpected(error, request)
+
+    def _check_size(request: Request) -> None:
+        length = request.content_length
+        if length is not None and length > settings.max_body_bytes:
+            limit = f"At most {settings.max_body_bytes} bytes."
+            raise faults.OverLimit("The request is too large.", details=limit)
+
+    return tween
+
+
+def _finish(request: Request, response: Response, seconds: float) -> None:
+    route = request.matched_route.name if getattr(request, "matched_route", None) else "none"
+    metrics.REQUESTS.labels(route, request.method, response.status_code).observe(seconds)
+    _log.info(
+        "request",
+        extra={
+            "method": request.method,
+            "path": request.path_info if request.method else "",
+            "status": response.status_code,
+            "ms": round(seconds * 1000, 1),
+        },
+    )
+
+
+def transaction(handler: Handler, registry: Registry) -> Handler:
+    """One unit of work a request; it rolls back before an error page is drawn."""
+    factory = registry["cloudweb.sessions"]
+
+    def tween(request: Request) -> Response:
+        write = request.method not in ("GET", "HEAD", "OPTIONS")
+        with unit_of_work(factory, write=write) as session:
+            request.db = session
+            try:
+                response = handler(request)
+                if IExceptionResponse.providedBy(response) and response.status_code >= 400:
+                    raise response
+                return response
+            finally:
+                del request.db
+
+    return tween
+
+
+def includeme(config: Configurator) -> None:
+    """Put both where they belong."""
+    config.add_tween("cloudweb.tweens.front", under=INGRESS, over=EXCVIEW)
+    config.add_tween("cloudweb.tweens.transaction", under=EXCVIEW)

@@ -1,0 +1,1 @@
+"""HTTP: a view is one sentence; what it may do is the domain's business."""

@@ -1,0 +1,193 @@
+"""Shapes to bytes and bytes to values, in the caller's notation; with a cache of fragments."""
+
+import collections
+import enum
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml
+import orjson
+from defusedxml.ElementTree import DefusedXMLParser
+
+from cloudweb import faults
+from cloudweb.shapes.base import Shape
+
+XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
+MAX_DEPTH = 32
+
+
+class Notation(enum.StrEnum):
+    """How bodies are written; the value is the media type."""
+
+    JSON = "application/json"
+    XML = "application/xml"
+    ATOM = "application/atom+xml"
+
+
+SUFFIXES = {".json": Notation.JSON, ".xml": Notation.XML, ".atom": Notation.ATOM}
+
+
+def negotiate(path: str, accept: str) -> tuple[str, Notation]:
+    """The path without its suffix, and the notation: by suffix, else by Accept, else JSON.
+
+    Accept is read as the documented API does: in written order, without weights.
+    """
+    for suffix, notation in SUFFIXES.items():
+        if path.endswith(suffix):
+            return path.removesuffix(suffix), notation
+    for item in accept.split(","):
+        media = item.partition(";")[0].strip().lower()
+        if media in (Notation.JSON, Notation.XML, Notation.ATOM):
+            return path, Notation(media)
+    return path, Notation.JSON
+
+
+def dump_json(value: Any) -> bytes:
+    """Compact JSON; times as ISO 8601."""
+    return orjson.dumps(value)
+
+
+def render(shape: Shape, row: Any, notation: Notation, **extra: str) -> bytes:
+    """One object as a document; ``extra`` are scalars of this answer only."""
+    if notation is Notation.JSON:
+        return dump_json({shape.name: shape.to_json(row) | extra})
+    return (XML_HEAD + shape.to_xml(row, root=True)).encode()
+
+
+def render_rows(shape: Shape, rows: Iterable[Any], notation: Notation) -> bytes:
+    """A list of objects as a document."""
+    if notation is Notation.JSON:
+        return join(shape, [dump_json(shape.to_json(row)) for row in rows], notation)
+    return join(shape, [shape.to_xml(row).encode() for row in rows], notation)
+
+
+def join(shape: Shape, fragments: Sequence[bytes], notation: Notation) -> bytes:
+    """Ready fragments as the document of their list."""
+    if notation is Notation.JSON:
+        return b'{"%s":{"values":[%s]}}' % (shape.plural.encode(), b",".join(fragments))
+    opening = f"{XML_HEAD}<{shape.plural}{shape.xmlns}>".encode()
+    return b"%s%s</%s>" % (opening, b"".join(fragments), shape.plural.encode())
+
+
+class FragmentCache:
+    """Ready-made pieces of lists, at most ``size`` of them, the least lately used going first.
+
+    The key holds the object's version, so a piece is never stale and nothing is invalidated.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._pieces: collections.OrderedDict[tuple[Any, ...], bytes] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def document(
+        self,
+        shape: Shape,
+        notation: Notation,
+        versions: Sequence[Any],
+        load: Callable[[list[int]], Iterable[Any]],
+    ) -> bytes:
+        """The list of the objects with these (id, version) pairs; ``load`` reads missing ones.
+
+        A loaded row has ``id`` and ``version`` of its own: what changed since ``versions`` was
+        read is shown as it is now, and kept under what it is.
+        """
+        pieces = self._pieces
+        base = (id(shape), notation)
+        found = [pieces.get((base, *pair)) for pair in versions]
+        missing = [pair[0] for pair, piece in zip(versions, found, strict=True) if piece is None]
+        if missing:
+            fresh = {row.id: self._keep(base, shape, notation, row) for row in load(missing)}
+            found = [
+                piece if piece is not None else fresh.get(pair[0])
+                for pair, piece in zip(versions, found, strict=True)
+            ]
+        self._touch(base, versions)
+        return join(shape, [piece for piece in found if piece is not None], notation)
+
+    def _keep(self, base: tuple[Any, ...], shape: Shape, notation: Notation, row: Any) -> bytes:
+        if notation is Notation.JSON:
+            piece = dump_json(shape.to_json(row))
+        else:
+            piece = shape.to_xml(row).encode()
+        self._pieces[base, row.id, row.version] = piece
+        return piece
+
+    def _touch(self, base: tuple[Any, ...], versions: Sequence[Any]) -> None:
+        # Order only matters once something has to go.
+        if len(self._pieces) <= self._size:
+            return
+        with self._lock:
+            for pair in versions:
+                key = (base, *pair)
+                if key in self._pieces:
+                    self._pieces.move_to_end(key)
+            while len(self._pieces) > self._size:
+                self._pieces.popitem(last=False)
+
+
+def parse(body: bytes, content_type: str) -> Any:
+    """The value of a request body, JSON or XML. Raises BadRequest."""
+    media = content_type.partition(";")[0].strip().lower()
+    if media == Notation.JSON:
+        return _parse_json(body)
+    if media in (Notation.XML, "text/xml"):
+        return _parse_xml(body)
+    raise faults.BadRequest("Unsupported Content-Type." if media else "Missing Content-Type.")
+
+
+def _parse_json(body: bytes) -> Any:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise faults.BadRequest("Invalid JSON data.") from None
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any, depth: int = 0) -> None:
+    if depth > MAX_DEPTH:
+        raise faults.BadRequest("Malformed request", details="It is nested too deeply.")
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_depth(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_depth(item, depth + 1)
+
+
+def _parse_xml(body: bytes) -> Any:
+    parser = DefusedXMLParser(forbid_dtd=True, forbid_entities=True, forbid_external=True)
+    try:
+        parser.feed(body)
+        root = parser.close()
+    except (ParseError, defusedxml.DefusedXmlException, ValueError, LookupError):
+        raise faults.BadRequest("Invalid XML data.") from None
+    return {_tag(root): _element(root)}
+
+
+def _tag(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _element(element: Element, depth: int = 0) -> Any:
+    """An element as JSON would have it: attributes and child elements are keys.
+
+    Children that all are ``<meta key="…">text</meta>`` are a mapping.
+    """
+    if depth > MAX_DEPTH:
+        raise faults.BadRequest("Malformed request", details="It is nested too deeply.")
+    children = list(element)
+    if children and all(_tag(child) == "meta" for child in children):
+        return {child.get("key", ""): child.text or "" for child in children}
+    value: dict[str, Any] = {name.rpartition("}")[2]: text for name, text in element.items()}
+    for child in children:
+        if _tag(child) in value:
+            raise faults.BadRequest("Malformed request", details=f"{_tag(child)[:50]} comes twice.")
+        value[_tag(child)] = _element(child, depth + 1)
+    return value

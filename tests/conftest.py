@@ -1,0 +1,321 @@
+"""What every test may ask for: a clean database, its rows, the application, the broker."""
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import webtest
+
+from cloudweb import models
+from cloudweb.domain import accounts, identity
+from cloudweb.domain.identity import Identity
+from cloudweb.domain.servers import Site
+from cloudweb.models import (
+    Backend,
+    Flavor,
+    Image,
+    Nic,
+    OperState,
+    Role,
+    Server,
+    ServerMetadata,
+    SessionFactory,
+    User,
+    unit_of_work,
+    utc_now,
+)
+from cloudweb.sealing import Sealer
+from cloudweb.settings import Secret, Settings
+
+SECRET_KEY = "Y2xvdWR3ZWItdGVzdHMtMzItYnl0ZXMta2V5LTAwMDA="
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A migrated database of this test run: the one of the environment, else a SQLite file."""
+    url = os.environ.get("CLOUDWEB_TEST_DATABASE_URL")
+    if url is None:
+        url = f"sqlite:///{tmp_path_factory.mktemp('database')}/cloudweb.sqlite"
+    engine = models.make_engine(url)
+    models.Base.metadata.create_all(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(scope="session")
+def _factory(database_url: str) -> Iterator[SessionFactory]:
+    factory = SessionFactory(models.make_engine(database_url))
+    yield factory
+    factory.engine.dispose()
+
+
+@pytest.fixture
+def sessions(_factory: SessionFactory) -> Iterator[SessionFactory]:
+    """Sessions on an empty database."""
+    _empty(_factory)
+    yield _factory
+
+
+def _empty(factory: SessionFactory) -> None:
+    with unit_of_work(factory) as session:
+        for table in reversed(models.Base.metadata.sorted_tables):
+            session.execute(sa.delete(table))
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Settings for tests: quick, on the test database."""
+    return Settings(
+        database_url=Secret(database_url),
+        secret_key=Secret(SECRET_KEY),
+        session_cookie_secure=False,
+        instance_os="noop+default",
+        log_format="text",
+        log_level="WARNING",
+        worker_poll_s=0.05,
+        worker_follow_s=0.1,
+        worker_lease_s=4.0,
+        rapi_connect_timeout_s=1.0,
+        rapi_read_timeout_s=2.0,
+        worker_refresh_s=1.0,
+        worker_backoff_max_s=1.0,
+    )
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    """Seals cluster passwords with the tests' key."""
+    return Sealer(SECRET_KEY)
+
+
+@pytest.fixture
+def app(settings: Settings, sessions: SessionFactory) -> webtest.TestApp:
+    """The real application, in this process."""
+    from cloudweb.app import make_app
+
+    return webtest.TestApp(make_app(settings, sessions=sessions))
+
+
+@pytest.fixture
+def site() -> Site:
+    """What new servers get in tests."""
+    return Site("snf-", "noop+default", "bridged", "br0", "DISABLED")
+
+
+@pytest.fixture
+def amqp_url() -> str:
+    """The broker of the tests; without one the test fails."""
+    return os.environ.get("CLOUDWEB_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f")
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """A user with their token and what they are to the domain."""
+
+    user: User
+    token: str
+    identity: Identity
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What their client sends."""
+        return {"X-Auth-Token": self.token}
+
+
+@pytest.fixture
+def make_user(sessions: SessionFactory) -> Callable[..., Person]:
+    """Makes a user with a token (and a password)."""
+
+    def make(
+        *, role: Role = Role.USER, password: str | None = None, email: str | None = None
+    ) -> Person:
+        cli = identity.system("cli")
+        with unit_of_work(sessions) as session:
+            user = accounts.create(
+                session,
+                cli,
+                email=email or f"user{next(_numbers)}@example.org",
+                role=role,
+                password=password,
+            )
+            token = accounts.add_token(session, cli, user, name="tests", expires=None)
+        return Person(user, token, Identity(user.id, user.email, role, "api"))
+
+    return make
+
+
+@pytest.fixture
+def make_backend(sessions: SessionFactory, sealer: Sealer) -> Callable[..., Backend]:
+    """Makes a backend that takes servers, with room for many."""
+
+    def make(**values: Any) -> Backend:
+        number = next(_numbers)
+        with unit_of_work(sessions) as session:
+            used = set(session.scalars(sa.select(Backend.number)))
+            defaults: dict[str, Any] = {
+                "number": next(n for n in range(16) if n not in used),
+                "name": f"cluster{number}.example.org",
+                "url": f"http://127.0.0.1:1/cluster{number}",
+                "username": "cloudweb",
+                "password_sealed": sealer.seal("cloudweb"),
+                "drained": False,
+                "disk_templates": ["diskless", "drbd", "plain", "ext"],
+                "memory_total_mb": 1_000_000,
+                "memory_free_mb": 1_000_000,
+                "disk_total_mb": 10_000_000,
+                "disk_free_mb": 10_000_000,
+                "cpu_total": 1000,
+                "nodes_total": 2,
+                "nodes_up": 2,
+                "refreshed": utc_now(),
+            }
+            backend = Backend(**(defaults | values))
+            session.add(backend)
+        return backend
+
+    return make
+
+
+@pytest.fixture
+def make_flavor(sessions: SessionFactory) -> Callable[..., Flavor]:
+    """Makes a flavor."""
+
+    def make(**values: Any) -> Flavor:
+        defaults = {"cpu": 1, "ram_mb": 1024, "disk_gb": next(_numbers), "disk_template": "drbd"}
+        with unit_of_work(sessions) as session:
+            flavor = Flavor(**(defaults | values))
+            session.add(flavor)
+        return flavor
+
+    return make
+
+
+@pytest.fixture
+def make_image(sessions: SessionFactory) -> Callable[..., Image]:
+    """Makes a public image."""
+
+    def make(**values: Any) -> Image:
+        from cloudweb.domain import images
+
+        with unit_of_work(sessions) as session:
+            return images.register(
+                session,
+                identity.system("cli"),
+                **({"name": "Debian 12", "location": "debian-12"} | values),
+            )
+
+    return make
+
+
+@pytest.fixture
+def make_server(
+    sessions: SessionFactory,
+    make_user: Callable[..., Person],
+    make_backend: Callable[..., Backend],
+    make_flavor: Callable[..., Flavor],
+) -> Callable[..., Server]:
+    """Makes a server row, ACTIVE unless told otherwise, with a NIC and metadata."""
+
+    def make(
+        *,
+        owner: Person | None = None,
+        backend: Backend | None = None,
+        flavor: Flavor | None = None,
+        metadata: dict[str, str] | None = None,
+        **values: Any,
+    ) -> Server:
+        owner = owner or make_user()
+        backend = backend or make_backend()
+        flavor = flavor or make_flavor()
+        with unit_of_work(sessions) as session:
+            server = Server(
+                user_id=owner.user.id,
+                backend_id=backend.id,
+                flavor_id=flavor.id,
+                image_ref="debian",
+                nics=[
+                    Nic(
+                        index=0,
+                        network="public",
+                        mac="aa:00:00:49:2e:7e",
+                        ipv4="192.168.32.6",
+                        firewall_profile="DISABLED",
+                    )
+                ],
+                metadata_items=[
+                    ServerMetadata(key=k, value=v) for k, v in (metadata or {}).items()
+                ],
+                **({"name": "My Server", "state": OperState.STARTED} | values),
+            )
+            session.add(server)
+            session.flush()
+            server.instance_name = server.instance_name or f"snf-{server.id}"
+        return server
+
+    return make
+
+
+@dataclasses.dataclass
+class Cloud:
+    """A backend, a flavor, an image and a user: what a create needs."""
+
+    owner: Person
+    backend: Backend
+    flavor: Flavor
+    image: Image
+
+    def order(self, **changes: Any) -> dict[str, Any]:
+        """The body of a create."""
+        server = {"name": "web-1", "imageRef": self.image.id, "flavorRef": self.flavor.id}
+        return {"server": server | changes}
+
+
+@pytest.fixture
+def cloud(
+    make_user: Callable[..., Person],
+    make_backend: Callable[..., Backend],
+    make_flavor: Callable[..., Flavor],
+    make_image: Callable[..., Image],
+) -> Cloud:
+    """A cloud somebody can ask for a server."""
+    return Cloud(make_user(), make_backend(), make_flavor(), make_image())
+
+
+class StatementCounter:
+    """Counts the SQL statements of a block; transaction control is not counted."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self.statements: list[str] = []
+
+    def __enter__(self) -> "StatementCounter":
+        sa.event.listen(self.engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        sa.event.remove(self.engine, "before_cursor_execute", self._note)
+
+    def _note(self, _conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            self.statements.append(statement)
+
+    def __len__(self) -> int:
+        return len(self.statements)
+
+
+@pytest.fixture
+def count_statements(sessions: SessionFactory) -> Callable[[], StatementCounter]:
+    """``with count_statements() as counter: …; len(counter)``."""
+    return lambda: StatementCounter(sessions.engine)
+
+
+@pytest.fixture
+def project() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).parent.parent
