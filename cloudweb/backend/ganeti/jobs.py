@@ -129,6 +129,46 @@ def _op_from_rapi(row: Mapping[str, object], index: int, raw: object) -> JobOp:
     )
 
 
+def job_from_file(row: Mapping[str, object]) -> Job:
+    """A job as a file of Ganeti's queue directory holds it."""
+    ops = tuple(_op_from_file(raw) for raw in reading.listed(row, "ops"))
+    return Job(
+        id=reading.identifier(row.get("id"), "id"),
+        status=_status_of_all([op.status for op in ops]),
+        ops=ops,
+        received=reading.moment(row.get("received_timestamp")),
+        started=reading.moment(row.get("start_timestamp")),
+        ended=reading.moment(row.get("end_timestamp")),
+    )
+
+
+def _op_from_file(raw: object) -> JobOp:
+    row = reading.mapping(raw, "opcode")
+    body = reading.mapping(row.get("input"), "input")
+    status = status_of(row.get("status"))
+    return JobOp(
+        opcode=reading.text(body, "OP_ID"),
+        instance=instance_of(body),
+        status=status,
+        error=error_of(status, row.get("result")),
+        log=last_log_line(row.get("log")),
+        reasons=reasons_of(body),
+        started=reading.moment(row.get("start_timestamp")),
+        executed=reading.moment(row.get("exec_timestamp")),
+        ended=reading.moment(row.get("end_timestamp")),
+    )
+
+
+def _status_of_all(statuses: list[str]) -> str:
+    """A job's status from those of its opcodes, which run one after the other."""
+    if all(status == "success" for status in statuses):
+        return "success"
+    for status in ("error", "canceled"):
+        if status in statuses:
+            return status
+    return next(status for status in statuses if status != "success")
+
+
 def instance_of(body: Mapping[str, object]) -> str | None:
     """The one instance that an opcode is about."""
     name = body.get("instance_name")
