@@ -1,41 +1,20 @@
 """Applies what is heard of jobs, from messages and from asking, in batches or one by one."""
 
+import datetime as dt
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import states
+from cloudweb.domain import hearing_sql, states
 from cloudweb.domain.operations import advance
-from cloudweb.domain.states import ServerFacts, StatusEvent
-from cloudweb.models import (
-    Backend,
-    Nic,
-    Operation,
-    OperationState,
-    Server,
-    utc_now,
-)
+from cloudweb.domain.states import NicReport, OperationFacts, ServerFacts, StatusEvent
+from cloudweb.models import Backend, Nic, Server, utc_now
 
-_MAX_AHEAD_S = 86_400
-
-_FACTS = tuple(ServerFacts.__dataclass_fields__)
-_FACT_COLUMNS = tuple(Server.__table__.c[name] for name in _FACTS)
-_OPERATION_COLUMNS = (
-    "id",
-    "backend_id",
-    "server_id",
-    "job_id",
-    "opcode",
-    "state",
-    "error",
-    "error_class",
-    "finished",
-    "due",
-)
+_MAX_AHEAD = dt.timedelta(days=1)
 
 
 class Outcome(enum.StrEnum):
@@ -59,10 +38,9 @@ def apply_statuses(session: Session, events: Sequence[StatusEvent]) -> list[Outc
     Raises:
         ImpossibleMessage: a status Ganeti does not have, or a time far in the future.
     """
-    for event in events:
-        _check(event)
+    check(events)
     servers = _Servers(session, events)
-    operations = _Operations(session, servers)
+    operations = _Operations(session, servers.ids)
     outcomes = []
     for event in events:
         facts = servers.find(event)
@@ -70,18 +48,24 @@ def apply_statuses(session: Session, events: Sequence[StatusEvent]) -> list[Outc
             outcomes.append(Outcome.UNKNOWN)
             continue
         changed = servers.apply(facts, event)
-        changed = operations.apply(facts, event) or changed
+        changed = operations.apply(facts.id, event) or changed
         outcomes.append(Outcome.APPLIED if changed else Outcome.STALE)
     servers.write(session)
     operations.write(session)
     return outcomes
 
 
-def _check(event: StatusEvent) -> None:
-    if event.status not in states.STATUS_RANK:
-        raise faults.ImpossibleMessage(f"Ganeti has no job status {event.status[:40]!r}.")
-    if (event.time - utc_now()).total_seconds() > _MAX_AHEAD_S:
-        raise faults.ImpossibleMessage("The event is more than a day in the future.")
+def check(events: Iterable[StatusEvent]) -> None:
+    """Raise ImpossibleMessage if one of the events can never be applied."""
+    latest = utc_now() + _MAX_AHEAD
+    for event in events:
+        if event.status not in states.STATUS_RANK:
+            raise faults.ImpossibleMessage(f"Ganeti has no job status {event.status[:40]!r}.")
+        if event.time > latest:
+            raise faults.ImpossibleMessage("The event is more than a day in the future.")
+
+
+# --- servers ------------------------------------------------------------------------------------
 
 
 class _Servers:
@@ -92,33 +76,31 @@ class _Servers:
             name: backend_id
             for backend_id, name in session.execute(sa.select(Backend.id, Backend.name))
         }
-        named = {event.cluster for event in events if event.cluster is not None}
-        ids = {self._backends[name] for name in named if name in self._backends}
-        if any(event.cluster is None for event in events):
-            ids = set(self._backends.values())
         self._known: dict[tuple[int, str], ServerFacts] = {}
         self._by_name: dict[str, list[ServerFacts]] = {}
-        self._before: dict[int, tuple[Any, ...]] = {}
+        self._before: dict[int, tuple[states.ApiStatus, int]] = {}
         self._changed: dict[int, ServerFacts] = {}
-        self._nics: dict[int, tuple[states.NicReport, ...]] = {}
-        if ids:
-            self._read(session, ids, {event.instance for event in events})
+        self._nics: dict[int, tuple[NicReport, ...]] = {}
+        if backend_ids := self._about(events):
+            self._read(session, backend_ids, {event.instance for event in events})
 
-    def _read(self, session: Session, ids: set[int], names: set[str]) -> None:
-        rows = session.execute(
-            sa.select(*_FACT_COLUMNS)
-            .where(Server.backend_id.in_(ids), Server.instance_name.in_(names))
-            .order_by(Server.id)
-            .with_for_update()
-        )
-        for row in rows:
+    def _about(self, events: Sequence[StatusEvent]) -> list[int]:
+        clusters = {event.cluster for event in events}
+        if None in clusters:
+            return sorted(self._backends.values())
+        return sorted(self._backends[name] for name in clusters if name in self._backends)
+
+    def _read(self, session: Session, backend_ids: list[int], names: set[str]) -> None:
+        for row in hearing_sql.lock_servers(session, backend_ids, sorted(names)):
             facts = ServerFacts(*row)
             self._known[facts.backend_id, facts.instance_name] = facts
             self._by_name.setdefault(facts.instance_name, []).append(facts)
             self._before[facts.id] = _visible(facts)
 
-    def all(self) -> Iterable[ServerFacts]:
-        return self._known.values()
+    @property
+    def ids(self) -> list[int]:
+        """The servers found, in the order in which they are locked."""
+        return list(self._before)
 
     def find(self, event: StatusEvent) -> ServerFacts | None:
         """The server of an event; an event without a cluster must leave no doubt."""
@@ -128,66 +110,57 @@ class _Servers:
         return self._known.get((self._backends.get(event.cluster, 0), event.instance))
 
     def apply(self, facts: ServerFacts, event: StatusEvent) -> bool:
-        changed = facts.apply(event)
-        if changed:
-            self._changed[facts.id] = facts
-            if event.nics is not None:
-                self._nics[facts.id] = event.nics
-        return changed
+        if not facts.apply(event):
+            return False
+        self._changed[facts.id] = facts
+        # Cards are not dated: those of an event older than the server's state are left to the
+        # next look at the cluster.
+        if event.nics is not None and _is_current(facts, event):
+            self._nics[facts.id] = event.nics
+        return True
 
     def write(self, session: Session) -> None:
-        now = utc_now()
-        seen: list[dict[str, Any]] = []
-        unseen: list[dict[str, Any]] = []
-        for facts in self._changed.values():
-            values = {name: getattr(facts, name) for name in _FACTS[3:]} | {"b_id": facts.id}
-            if _visible(facts) != self._before[facts.id]:
-                seen.append(values | {"updated": now})
-            else:
-                unseen.append(values)
-        table = Server.__table__
-        by_id = table.c.id == sa.bindparam("b_id")
-        connection = session.connection()
-        if seen:
-            connection.execute(
-                sa.update(table).where(by_id).values(version=table.c.version + 1), seen
-            )
-        if unseen:
-            connection.execute(sa.update(table).where(by_id), unseen)
+        if not self._changed:
+            return
         gone = [facts.id for facts in self._changed.values() if facts.deleted]
+        moved = _write_nics(
+            session, {id_: nics for id_, nics in self._nics.items() if id_ not in gone}
+        )
+        now = utc_now()
+        rows = [
+            (facts, facts.id in moved or _visible(facts) != self._before[facts.id])
+            for facts in self._changed.values()
+        ]
+        hearing_sql.update_servers(session, rows, now)
         if gone:
             session.execute(sa.delete(Nic).where(Nic.server_id.in_(gone)))
-        for server_id, nics in self._nics.items():
-            apply_nics(session, server_id, nics)
 
 
-def _visible(facts: ServerFacts) -> tuple[Any, ...]:
-    return (states.api_status(facts), states.progress(facts))
+def _visible(facts: ServerFacts) -> tuple[states.ApiStatus, int]:
+    return states.api_status(facts), states.progress(facts)
+
+
+def _is_current(facts: ServerFacts, event: StatusEvent) -> bool:
+    return facts.state_time is None or event.time >= facts.state_time
+
+
+# --- operations ---------------------------------------------------------------------------------
 
 
 class _Operations:
     """The operations a batch may finish: those of its servers whose jobs are open."""
 
-    def __init__(self, session: Session, servers: _Servers) -> None:
-        ids = [facts.id for facts in servers.all()]
-        self._rows: dict[tuple[int, int], Operation] = {}
-        self._changed: dict[int, Operation] = {}
-        if not ids:
-            return
-        open_jobs = (OperationState.SUBMITTED, OperationState.RUNNING)
-        table = Operation.__table__
-        rows = session.execute(
-            sa.select(*(table.c[name] for name in _OPERATION_COLUMNS))
-            .where(Operation.server_id.in_(ids), Operation.state.in_(open_jobs))
-            .order_by(Operation.id)
-            .with_for_update()
-        )
-        for row in rows:
-            self._rows[row.server_id, row.job_id] = Operation(**row._mapping)
+    def __init__(self, session: Session, server_ids: Collection[int]) -> None:
+        self._rows: dict[tuple[int, int, str], OperationFacts] = {}
+        self._changed: dict[int, OperationFacts] = {}
+        if server_ids:
+            for row in hearing_sql.lock_open_operations(session, list(server_ids)):
+                facts = OperationFacts(*row)
+                self._rows[facts.server_id, facts.job_id, facts.opcode] = facts
 
-    def apply(self, facts: ServerFacts, event: StatusEvent) -> bool:
-        operation = self._rows.get((facts.id, event.job_id))
-        if operation is None or operation.opcode != event.opcode:
+    def apply(self, server_id: int, event: StatusEvent) -> bool:
+        operation = self._rows.get((server_id, event.job_id, event.opcode))
+        if operation is None:
             return False
         if states.needs_a_look(event):
             operation.due = utc_now()
@@ -200,43 +173,38 @@ class _Operations:
         return True
 
     def write(self, session: Session) -> None:
-        if not self._changed:
-            return
-        table = Operation.__table__
-        session.connection().execute(
-            sa.update(table).where(table.c.id == sa.bindparam("b_id")),
-            [
-                {
-                    "b_id": row.id,
-                    "state": row.state,
-                    "error": row.error,
-                    "error_class": row.error_class,
-                    "finished": row.finished,
-                    "due": row.due,
-                    "updated": utc_now(),
-                }
-                for row in self._changed.values()
-            ],
-        )
+        if self._changed:
+            hearing_sql.update_operations(session, list(self._changed.values()), utc_now())
 
 
-def apply_nics(session: Session, server_id: int, reports: Sequence[states.NicReport]) -> bool:
-    """Make the NICs' addresses what the cluster says they are; whether anything changed."""
-    nics = session.scalars(
-        sa.select(Nic).where(Nic.server_id == server_id).order_by(Nic.index)
-    ).all()
-    by_index = {report.index: report for report in reports}
-    changed = False
-    for nic in nics:
-        report = by_index.get(nic.index)
-        if report is not None and (nic.mac, nic.ipv4) != (report.mac, report.ip):
-            nic.mac, nic.ipv4 = report.mac, report.ip
-            changed = True
-    return changed
+# --- network cards ------------------------------------------------------------------------------
+
+
+def _write_nics(session: Session, reports: dict[int, tuple[NicReport, ...]]) -> set[int]:
+    """Bring the NICs of locked servers up to what is reported; which servers' NICs changed."""
+    if not reports:
+        return set()
+    table = hearing_sql.NICS
+    columns = (table.c.id, table.c.server_id, table.c.index, table.c.mac, table.c.ipv4)
+    rows = session.execute(sa.select(*columns).where(table.c.server_id.in_(reports)))
+    by_place = {
+        (server_id, report.index): report for server_id, nics in reports.items() for report in nics
+    }
+    changes: list[dict[str, Any]] = []
+    moved: set[int] = set()
+    for nic_id, server_id, index, mac, ipv4 in rows:
+        report = by_place.get((server_id, index))
+        if report is not None and (report.mac, report.ip) != (mac, ipv4):
+            changes.append({"b_id": nic_id, "mac": report.mac, "ipv4": report.ip})
+            moved.add(server_id)
+    if changes:
+        by_id = table.c.id == sa.bindparam("b_id")
+        session.connection().execute(sa.update(table).where(by_id), changes)
+    return moved
 
 
 def apply_instances(
-    session: Session, backend: Backend, reports: dict[str, tuple[states.NicReport, ...]]
+    session: Session, backend: Backend, reports: dict[str, tuple[NicReport, ...]]
 ) -> int:
     """Bring the NICs of a cluster's servers up to what the cluster has; how many servers moved."""
     rows = session.execute(
@@ -244,12 +212,15 @@ def apply_instances(
         .join(Nic, Nic.server_id == Server.id)
         .where(Server.backend_id == backend.id, Server.deleted == sa.false())
     )
-    differing = set()
+    differing: dict[int, tuple[NicReport, ...]] = {}
     for server_id, name, index, mac, ipv4 in rows:
-        for report in reports.get(name, ()):
-            if report.index == index and (report.mac, report.ip) != (mac, ipv4):
-                differing.add((server_id, name))
-    for server_id, name in sorted(differing):
-        session.get_one(Server, server_id, with_for_update=True)
-        apply_nics(session, server_id, reports[name])
-    return len(differing)
+        reported = reports.get(name or "", ())
+        if any(r.index == index and (r.mac, r.ip) != (mac, ipv4) for r in reported):
+            differing[server_id] = reported
+    if not differing:
+        return 0
+    alive = hearing_sql.lock_alive(session, sorted(differing))
+    moved = _write_nics(session, {id_: differing[id_] for id_ in alive})
+    if moved:
+        hearing_sql.touch(session, sorted(moved), utc_now())
+    return len(moved)

@@ -236,7 +236,10 @@ def _lock(session: Session, operation_id: int) -> tuple[Server | None, Operation
 
 
 def advance(
-    operation: Operation, status: str, error: tuple[str | None, str] | None, log: str | None
+    operation: states.OperationOutcome,
+    status: str,
+    error: tuple[str | None, str] | None,
+    log: str | None,
 ) -> bool:
     """Move an operation to what a job's status says; whether it moved. Final states stay."""
     target = states.OPERATION_STATES.get(status)

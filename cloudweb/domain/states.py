@@ -165,45 +165,91 @@ class ServerFacts:
     def apply(self, event: StatusEvent) -> bool:
         """Change by one event; whether anything changed.
 
-        The result does not depend on the order in which events come or on repeats: the newest
-        event, by (time, job, progress of the job), decides; DESTROYED is for ever.
+        What comes of a set of events does not depend on their order or on repeats: the newest, by
+        (time, job, progress of the job), decides. DESTROYED is for ever, since its first event.
         """
+        target = target_state(event)
+        if target is OperState.DESTROYED:
+            return self._destroy(event)
         if self.deleted:
             return False
-        newer = self._note_job(event)
-        return self._move(event) or newer
+        noted = self._note_job(event)
+        return (target is not None and self._move(event, target)) or noted
+
+    def _destroy(self, event: StatusEvent) -> bool:
+        if self.deleted and not self._was_gone_by(event):
+            return False
+        self.state, self.deleted = OperState.DESTROYED, True
+        self.state_time, self.state_job_id = event.time, event.job_id
+        self._take_job(event)
+        return True
+
+    def _was_gone_by(self, event: StatusEvent) -> bool:
+        """Whether an event of its end is from before the one that is known."""
+        if self.state_time is None:  # it never was at the cluster
+            return False
+        known = (self.state_time, self.state_job_id, self.job_opcode, self.job_status, self.job_log)
+        said = (event.time, event.job_id, event.opcode, event.status, _log_of(event))
+        return said < known
 
     def _note_job(self, event: StatusEvent) -> bool:
-        rank = STATUS_RANK[event.status]
-        known = STATUS_RANK.get(self.job_status, -1)
-        last = self.job_time or event.time
-        if self.job_time is not None:
-            if event.job_id == self.job_id:
-                older = (rank, event.time) <= (known, last)
-            else:
-                older = (event.time, event.job_id) <= (last, self.job_id)
-            if older:
-                return False
-        self.job_time, self.job_id = max(event.time, last), event.job_id
-        self.job_opcode, self.job_status = event.opcode, event.status
-        self.job_log = (event.log or "")[:500]
+        if self.job_time is not None and not self._is_newer(event, self.job_time):
+            return False
+        self._take_job(event)
         return True
 
-    def _move(self, event: StatusEvent) -> bool:
-        target = target_state(event)
-        if target is None:
-            return False
-        if target is OperState.DESTROYED:
-            self.state, self.deleted = target, True
-        elif self.state_time is not None and (event.time, event.job_id) <= (
-            self.state_time,
-            self.state_job_id,
-        ):
-            return False
-        else:
-            self.state = target
+    def _is_newer(self, event: StatusEvent, known_time: dt.datetime) -> bool:
+        rank, known_rank = STATUS_RANK[event.status], STATUS_RANK.get(self.job_status, -1)
+        if event.job_id == self.job_id and event.opcode == self.job_opcode and rank != known_rank:
+            # A job goes forward only, whatever the clock of the cluster did meanwhile.
+            return rank > known_rank
+        if (event.time, event.job_id) != (known_time, self.job_id):
+            return (event.time, event.job_id) > (known_time, self.job_id)
+        # Which one wins here matters little, but it must be the same one in every order.
+        known = (known_rank, self.job_opcode, self.job_status, self.job_log)
+        return (rank, event.opcode, event.status, _log_of(event)) > known
+
+    def _take_job(self, event: StatusEvent) -> None:
+        self.job_time, self.job_id = event.time, event.job_id
+        self.job_opcode, self.job_status = event.opcode, event.status
+        self.job_log = _log_of(event)
+
+    def _move(self, event: StatusEvent, target: OperState) -> bool:
+        if self.state_time is not None:
+            known = (self.state_time, self.state_job_id, self.state)
+            if (event.time, event.job_id, target) <= known:
+                return False
+        self.state = target
         self.state_time, self.state_job_id = event.time, event.job_id
         return True
+
+
+def _log_of(event: StatusEvent) -> str:
+    return (event.log or "").replace("\0", "")[:500]
+
+
+class OperationOutcome(Protocol):
+    """An operation row, or a copy of one, as far as its job's status changes it."""
+
+    state: OperationState
+    error: str
+    error_class: str | None
+    finished: dt.datetime | None
+
+
+@dataclasses.dataclass(slots=True)
+class OperationFacts:
+    """The columns of an open operation that events read and change."""
+
+    id: int
+    server_id: int
+    job_id: int
+    opcode: str
+    state: OperationState
+    error: str
+    error_class: str | None
+    finished: dt.datetime | None
+    due: dt.datetime
 
 
 def target_state(event: StatusEvent) -> OperState | None:
