@@ -1,0 +1,32 @@
+"""What a cluster can take, summed up from what its remote API says of its nodes."""
+
+from collections.abc import Iterable
+
+from cloudweb.backend.ganeti.objects import ClusterInfo, Node
+from cloudweb.backend.ganeti.rapi import RapiClient
+from cloudweb.domain.fleet import ClusterReport
+
+
+def read_report(client: RapiClient) -> ClusterReport:
+    """Ask the cluster; two calls. Raises RapiError."""
+    return report_of(client.info(), client.nodes_bulk())
+
+
+def report_of(cluster: ClusterInfo, nodes: Iterable[Node]) -> ClusterReport:
+    """The figures over the nodes that can take servers: not drained, not offline, vm_capable."""
+    nodes = tuple(nodes)
+    usable = [node for node in nodes if node.vm_capable and not (node.drained or node.offline)]
+    return ClusterReport(
+        name=cluster.name,
+        version=cluster.version,
+        hypervisor=cluster.default_hypervisor,
+        disk_templates=cluster.enabled_disk_templates,
+        memory_total_mb=sum(node.memory_total_mb for node in usable),
+        memory_free_mb=sum(node.memory_free_mb for node in usable),
+        disk_total_mb=sum(node.disk_total_mb for node in usable),
+        disk_free_mb=sum(node.disk_free_mb for node in usable),
+        cpu_total=sum(node.cpus for node in usable),
+        instances=sum(node.primaries for node in usable),
+        nodes_total=len(nodes),
+        nodes_up=sum(not node.offline for node in nodes),
+    )
