@@ -46,8 +46,9 @@ def empty(status: int) -> Response:
 
 def body_of(request: Request) -> Any:
     """The request's body as a value. Raises BadRequest, OverLimit."""
-    body = request.body
-    if len(body) > request.conf.max_body_bytes:
+    limit = request.conf.max_body_bytes
+    body = request.body_file.read(limit + 1)
+    if len(body) > limit:
         raise faults.OverLimit("The request is too large.")
     return wire.parse(body, request.headers.get("Content-Type", ""))
 

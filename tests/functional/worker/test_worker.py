@@ -1,0 +1,288 @@
+"""The worker as a process of its own, before simulated clusters that fail in every way."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests.functional.processes import end, running, wait_for, write_ini
+
+from cloudweb.backend.ganeti.rapi import RapiClient
+from cloudweb.backend.ganeti.simulator.server import Simulator
+from cloudweb.domain import servers, states
+from cloudweb.domain.states import ApiStatus
+from cloudweb.models import (
+    Backend,
+    Nic,
+    Operation,
+    OperationState,
+    Server,
+    SessionFactory,
+    unit_of_work,
+)
+from cloudweb.settings import Settings
+
+WORKER = "cloudweb.backend.worker"
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(["alpha", "beta"], port=0, time_factor=0.1) as simulator:
+        yield simulator
+
+
+class World:
+    """A user's cloud over simulated clusters, and what a test asks of it."""
+
+    def __init__(
+        self, simulator: Simulator, cloud: Any, sessions: SessionFactory, site: Any
+    ) -> None:
+        self.simulator = simulator
+        self.cloud = cloud
+        self.sessions = sessions
+        self.site = site
+
+    def join(self, backend: Backend, cluster: str) -> None:
+        """Make the backend this simulated cluster."""
+        with unit_of_work(self.sessions) as session:
+            row = session.get_one(Backend, backend.id)
+            row.url = self.simulator.url(cluster)
+            row.name = self.simulator.clusters[cluster].spec.full_name
+
+    def create(self, **order: Any) -> int:
+        with unit_of_work(self.sessions) as session:
+            server = servers.create(
+                session,
+                self.cloud.owner.identity,
+                self.site,
+                name="web",
+                flavor_id=self.cloud.flavor.id,
+                image_ref=self.cloud.image.id,
+                metadata={},
+            )
+        return server.id
+
+    def do(self, verb: Callable[..., Any], server_id: int, **arguments: Any) -> None:
+        with unit_of_work(self.sessions) as session:
+            verb(session, self.cloud.owner.identity, server_id, **arguments)
+
+    def status(self, server_id: int) -> ApiStatus:
+        with unit_of_work(self.sessions, write=False) as session:
+            return states.api_status(session.get_one(Server, server_id))
+
+    def becomes(self, server_id: int, status: ApiStatus, timeout_s: float = 20.0) -> None:
+        wait_for(lambda: self.status(server_id) is status, timeout_s=timeout_s)
+
+    def operations(self) -> list[Operation]:
+        with unit_of_work(self.sessions, write=False) as session:
+            return list(session.scalars(sa.select(Operation).order_by(Operation.id)))
+
+    def settled(self, timeout_s: float = 20.0) -> list[Operation]:
+        """All operations, once none is open."""
+        wait_for(lambda: all(op.finished for op in self.operations()), timeout_s=timeout_s)
+        return self.operations()
+
+    def faults(self, cluster: str = "alpha", **faults: Any) -> None:
+        self.simulator.clusters[cluster].faults.update(faults)
+
+    def jobs(self, cluster: str = "alpha") -> list[str]:
+        """The opcodes of all jobs the cluster ever took."""
+        with RapiClient(self.simulator.url(cluster), "cloudweb", "cloudweb") as client:
+            return [op.opcode for job in client.jobs_bulk() for op in job.ops]
+
+    def instances(self, cluster: str = "alpha") -> list[str]:
+        with RapiClient(self.simulator.url(cluster), "cloudweb", "cloudweb") as client:
+            return [instance.name for instance in client.instances_bulk()]
+
+
+@pytest.fixture
+def world(
+    simulator: Simulator,
+    cloud: Any,
+    sessions: SessionFactory,
+    site: Any,
+    make_flavor: Callable[..., Any],
+) -> World:
+    cloud.flavor = make_flavor(disk_gb=1, ram_mb=128, disk_template="file")
+    made = World(simulator, cloud, sessions, site)
+    made.join(cloud.backend, "alpha")
+    return made
+
+
+@pytest.fixture
+def ini(tmp_path: Path, settings: Settings) -> Path:
+    return write_ini(tmp_path, settings)
+
+
+def test_a_server_lives_from_build_to_deleted(world: World, ini: Path) -> None:
+    with running(WORKER, ini) as worker:
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+        world.do(servers.shutdown, server)
+        world.becomes(server, ApiStatus.STOPPED)
+        world.do(servers.start, server)
+        world.becomes(server, ApiStatus.ACTIVE)
+        for kind in ("SOFT", "HARD"):
+            world.do(servers.reboot, server, kind=kind)
+            world.settled()
+        world.do(servers.delete, server)
+        world.becomes(server, ApiStatus.DELETED)
+        assert world.instances() == []
+        assert [op.state for op in world.settled()] == [OperationState.SUCCESS] * 6
+        assert end(worker) == 0
+
+
+def test_an_active_server_has_the_address_of_its_card(world: World, ini: Path) -> None:
+    with running(WORKER, ini):
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+    with unit_of_work(world.sessions, write=False) as session:
+        [nic] = session.scalars(sa.select(Nic).where(Nic.server_id == server))
+        assert nic.mac
+
+
+def test_operations_on_one_server_run_in_order(world: World, ini: Path) -> None:
+    with running(WORKER, ini):
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+        for verb in (servers.shutdown, servers.start, servers.shutdown, servers.start):
+            world.do(verb, server)
+        world.settled()
+    assert world.jobs()[1:] == [
+        "OP_INSTANCE_SHUTDOWN",
+        "OP_INSTANCE_STARTUP",
+    ] * 2
+    assert world.status(server) is ApiStatus.ACTIVE
+
+
+def test_a_building_server_that_is_deleted_leaves_no_orphan(world: World, ini: Path) -> None:
+    with running(WORKER, ini):
+        server = world.create()
+        wait_for(lambda: world.operations()[0].job_id)
+        world.do(servers.delete, server)
+        world.becomes(server, ApiStatus.DELETED)
+    assert world.instances() == []
+    assert world.jobs() == ["OP_INSTANCE_CREATE", "OP_INSTANCE_REMOVE"]
+
+
+def test_a_worker_killed_before_the_answer_was_stored_makes_no_second_instance(
+    world: World, ini: Path
+) -> None:
+    world.faults(delay_after_accept_s=30.0)
+    with running(WORKER, ini) as worker:
+        server = world.create()
+        wait_for(lambda: world.jobs() == ["OP_INSTANCE_CREATE"])
+        worker.kill()
+        worker.wait()
+    assert world.operations()[0].state is OperationState.SUBMITTING
+    world.faults(delay_after_accept_s=0.0)
+    with running(WORKER, ini):
+        world.becomes(server, ApiStatus.ACTIVE)
+    assert world.jobs() == ["OP_INSTANCE_CREATE"]
+    assert len(world.instances()) == 1
+
+
+def test_a_worker_killed_before_anything_was_sent_is_made_good(world: World, ini: Path) -> None:
+    world.faults(hang_s=30.0)
+    with running(WORKER, ini) as worker:
+        server = world.create()
+        wait_for(lambda: world.operations()[0].sent)
+        worker.kill()
+        worker.wait()
+    world.faults(hang_s=0.0)
+    with running(WORKER, ini):
+        world.becomes(server, ApiStatus.ACTIVE, timeout_s=30)
+    assert world.jobs() == ["OP_INSTANCE_CREATE"]
+
+
+def test_a_lost_answer_is_found_again_by_its_reason(world: World, ini: Path) -> None:
+    world.faults(drop_after_accept=1)
+    with running(WORKER, ini):
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+    assert world.jobs() == ["OP_INSTANCE_CREATE"]
+
+
+@pytest.mark.parametrize("fault", [{"refuse": "close"}, {"refuse": "503"}, {"unauthorized": True}])
+def test_a_cluster_that_is_away_is_asked_again_when_it_is_back(
+    world: World, ini: Path, fault: dict[str, Any]
+) -> None:
+    world.faults(**fault)
+    with running(WORKER, ini):
+        server = world.create()
+        wait_for(lambda: world.operations()[0].attempts >= 2)
+        assert world.status(server) is ApiStatus.BUILD
+        world.faults(refuse="", unauthorized=False)
+        world.becomes(server, ApiStatus.ACTIVE, timeout_s=30)
+    assert len(world.instances()) == 1
+
+
+def test_an_unreachable_cluster_is_marked_and_unmarked(world: World, ini: Path) -> None:
+    def since() -> Any:
+        with unit_of_work(world.sessions, write=False) as session:
+            return session.get_one(Backend, world.cloud.backend.id).unreachable_since
+
+    world.faults(unauthorized=True)
+    with running(WORKER, ini):
+        wait_for(since)
+        world.faults(unauthorized=False)
+        wait_for(lambda: since() is None)
+
+
+def test_a_create_that_ganeti_refuses_is_an_error_with_its_class(world: World, ini: Path) -> None:
+    world.faults(fail={"OP_INSTANCE_CREATE": {"count": 1, "code": "insufficient_resources"}})
+    with running(WORKER, ini):
+        server = world.create()
+        world.becomes(server, ApiStatus.ERROR)
+        [operation] = world.settled()
+        assert (operation.state, operation.error_class) == (
+            OperationState.ERROR,
+            "insufficient_resources",
+        )
+        world.do(servers.delete, server)
+        world.becomes(server, ApiStatus.DELETED)
+
+
+def test_one_hanging_cluster_does_not_hold_up_another(
+    world: World, ini: Path, make_backend: Callable[..., Backend]
+) -> None:
+    other = make_backend()
+    world.join(other, "beta")
+    world.faults("alpha", hang_s=60.0)
+    with running(WORKER, ini):
+        made = [world.create() for _ in range(6)]
+        with unit_of_work(world.sessions, write=False) as session:
+            there = [s for s in made if session.get_one(Server, s).backend_id == other.id]
+        assert there
+        started = time.monotonic()
+        for server in there:
+            world.becomes(server, ApiStatus.ACTIVE)
+        assert time.monotonic() - started < 15
+        assert {world.status(s) for s in made if s not in there} == {ApiStatus.BUILD}
+
+
+def test_two_workers_do_nothing_twice(world: World, ini: Path) -> None:
+    with running(WORKER, ini), running(WORKER, ini):
+        made = [world.create() for _ in range(10)]
+        for server in made:
+            world.becomes(server, ApiStatus.ACTIVE, timeout_s=40)
+    assert world.jobs() == ["OP_INSTANCE_CREATE"] * 10
+    assert len(world.instances()) == 10
+
+
+def test_a_job_ganeti_forgot_is_judged_by_what_the_instance_is(world: World, ini: Path) -> None:
+    with running(WORKER, ini) as worker:
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+        end(worker)
+    with unit_of_work(world.sessions) as session:
+        session.execute(
+            sa.update(Operation).values(
+                state=OperationState.SUBMITTED, job_id=987_654, finished=None
+            )
+        )
+    with running(WORKER, ini):
+        assert [op.state for op in world.settled()] == [OperationState.SUCCESS]
+    assert world.status(server) is ApiStatus.ACTIVE
