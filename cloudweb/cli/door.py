@@ -75,7 +75,9 @@ def read_secret(prompt: str, *, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise click.UsageError("There is no terminal to ask for the password; use --password-stdin.")
+        raise click.UsageError(
+            "There is no terminal to ask for the password; use --password-stdin."
+        )
     answer: str = click.prompt(prompt, hide_input=True)
     return answer
 
