@@ -189,20 +189,21 @@ def _node_row(spec: ClusterSpec, state: State, index: int, node: Node) -> Row:
     }
 
 
-def instances(state: State) -> list[Row]:
+def instances(state: State, now: float) -> list[Row]:
     """/2/instances?bulk=1."""
     offline = {node.name for node in state.nodes if node.offline}
     return [
         _instance_row(instance, instance.node in offline)
-        for _, instance in sorted(state.instances.items())
+        for name, instance in sorted(state.instances.items())
+        if state.known(name, now)
     ]
 
 
-def instance(name: str, state: State) -> Row | None:
+def instance(name: str, state: State, now: float) -> Row | None:
     """/2/instances/NAME."""
-    found = state.instances.get(name)
-    if found is None:
+    if not state.known(name, now):
         return None
+    found = state.instances[name]
     return _instance_row(found, any(n.offline for n in state.nodes if n.name == found.node))
 
 

@@ -173,7 +173,7 @@ def _route(cluster: Cluster, call: Call) -> object:
                 GET=lambda: _listed(
                     call,
                     "instances",
-                    cluster.show(lambda _, state: answers.instances(state)),
+                    cluster.show(lambda _, state: answers.instances(state, time.time())),
                     "name",
                 ),
                 POST=lambda: _create(cluster, call),
@@ -243,7 +243,7 @@ def _listed(call: Call, noun: str, rows: list[dict[str, Any]], key: str) -> obje
 
 
 def _shown(cluster: Cluster, name: str) -> object:
-    row = cluster.show(lambda _, state: answers.instance(name, state))
+    row = cluster.show(lambda _, state: answers.instance(name, state, time.time()))
     if row is None:
         raise Refusal(404)
     return row

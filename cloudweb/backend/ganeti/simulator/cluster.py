@@ -86,7 +86,7 @@ class Cluster:
                 if job.status == "queued" and job.due <= now and active < MAX_RUNNING_JOBS:
                     active += 1
                     job.started = now
-                    self._move(job, "waiting", now + opcodes.WAITING_S * self._factor)
+                    self._await_locks(job, now)
                 if job.status == "waiting" and job.due <= now and job.instance not in busy:
                     self._start(job, now)
                 if job.status == "running" and job.due <= now:
@@ -124,6 +124,14 @@ class Cluster:
             self.changed = False
             return self.state.dump()
 
+    def _await_locks(self, job: SimJob, now: float) -> None:
+        try:
+            opcodes.check_name(self.state, job, now)
+        except opcodes.OpFailed as failed:
+            self._end(job, "error", failed.result, now)
+        else:
+            self._move(job, "waiting", now + opcodes.WAITING_S * self._factor)
+
     def _start(self, job: SimJob, now: float) -> None:
         job.executed = now
         seconds = opcodes.running_s(job)
@@ -132,6 +140,9 @@ class Cluster:
         except opcodes.OpFailed as failed:
             job.failure = failed.result
             seconds = opcodes.REFUSED_S
+        for name in job.touched:
+            known_after = min(seconds, opcodes.KNOWN_AFTER_S) * self._factor
+            self.state.instances[name].known_from = now + known_after
         self._move(job, "running", now + seconds * self._factor)
 
     def _complete(self, job: SimJob, now: float) -> None:

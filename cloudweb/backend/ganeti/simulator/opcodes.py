@@ -13,6 +13,8 @@ WAITING_S = 0.05
 RUNNING_S = {"OP_INSTANCE_CREATE": 1.7}
 OTHER_RUNNING_S = 0.7
 REFUSED_S = 0.05
+# Seconds into a create before the cluster knows the instance.
+KNOWN_AFTER_S = 0.5
 
 OS_PARAMETERS = frozenset(
     {
@@ -51,6 +53,16 @@ def running_s(job: SimJob) -> float:
     return seconds
 
 
+def check_name(state: State, job: SimJob, now: float) -> None:
+    """OpFailed unless the job's instance is there.
+
+    Ganeti looks a name up before it waits for anything: a job on an instance that is still being
+    made may fail though it would have had its turn later.
+    """
+    if job.opcode != "OP_INSTANCE_CREATE" and not state.known(job.instance, now):
+        raise refused(f"Instance '{job.instance}' not known", "unknown_entity")
+
+
 def begin(spec: ClusterSpec, state: State, job: SimJob, now: float) -> None:
     """Checks what the opcode needs and takes it; OpFailed."""
     if job.failure and job.failure[0] == "OpPrereqError":
@@ -58,9 +70,8 @@ def begin(spec: ClusterSpec, state: State, job: SimJob, now: float) -> None:
     if job.opcode == "OP_INSTANCE_CREATE":
         _begin_create(spec, state, job, now)
         return
-    instance = state.instances.get(job.instance)
-    if instance is None:
-        raise refused(f"Instance '{job.instance}' not known", "unknown_entity")
+    check_name(state, job, now)
+    instance = state.instances[job.instance]
     if job.opcode != "OP_INSTANCE_REMOVE" and _node(state, instance.node).offline:
         raise refused(f"Primary node {instance.node} is offline", "wrong_state")
     if job.opcode in {"OP_INSTANCE_STARTUP", "OP_INSTANCE_REBOOT"} and not instance.running:

@@ -29,7 +29,10 @@ class Node:
 
 @dataclass
 class Instance:
-    """An instance; `nics` as they were asked for, with a MAC each."""
+    """An instance; `nics` as they were asked for, with a MAC each.
+
+    Its room is taken as soon as it is being made; the cluster knows its name from `known_from` on.
+    """
 
     name: str
     uuid: str
@@ -43,6 +46,7 @@ class Instance:
     tags: list[str]
     ctime: float
     mtime: float
+    known_from: float = 0.0
     admin_state: str = "down"
     running: bool = False
     serial_no: int = 1
@@ -134,6 +138,9 @@ class State:
     def fresh(cls, spec: ClusterSpec, now: float) -> "State":
         names = [f"n{number}.{spec.full_name}" for number in range(1, spec.nodes + 1)]
         return cls(new_uuid(), now, [Node(name, new_uuid()) for name in names])
+
+    def known(self, name: str, now: float) -> bool:
+        return name in self.instances and self.instances[name].known_from <= now
 
     def forget_old_jobs(self) -> None:
         for job in list(self.jobs.values())[: max(0, len(self.jobs) - JOBS_KEPT)]:
