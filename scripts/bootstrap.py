@@ -109,8 +109,7 @@ def make_venv():
 
 
 def pip(*arguments):
-    # Without --no-compile pip compiles every module; Python compiles those it meets.
-    options = ["-qq", "--disable-pip-version-check", "--no-compile"]
+    options = ["-qq", "--disable-pip-version-check"]
     command = [VENV_PYTHON, "-m", "pip", "install", *options, *arguments]
     if subprocess.call(command, cwd=ROOT) != 0:
         fail("pip could not install what is locked; what it said is above.")

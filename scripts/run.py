@@ -144,7 +144,8 @@ def command(*arguments: str) -> str:
 
 def prepare() -> str:
     """Brings the database up to date and fills it once; returns what the first time has to say."""
-    (ROOT / "var").mkdir(exist_ok=True)
+    # The database in it holds what clients and clusters sign in with.
+    (ROOT / "var").mkdir(mode=0o700, exist_ok=True)
     command("db", "upgrade")
     return command("demo", "seed")
 
@@ -182,7 +183,7 @@ def wait_until_ready(running: Running) -> bool:
 def welcome(seeded: str) -> str:
     """What to do now."""
     site = f"http://127.0.0.1:{WEB_PORT}"
-    found = re.search(r"(?i)\btoken\b[^\n:=]*[:=]\s*(\S+)", seeded)
+    found = re.search(r"^ *token: +(\S+)$", seeded, re.MULTILINE)
     token = found.group(1) if found else "$TOKEN"
     lines = [
         "",
