@@ -1,4 +1,4 @@
-"""Every refusal cloudweb can make: a name, a code and a sentence; each door spells it its own way."""
+"""Every refusal there is: a name, a code and a sentence; each door spells it its own way."""
 
 from collections.abc import Mapping
 from typing import ClassVar

@@ -36,6 +36,11 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class _Json(logging.Formatter):
+    @staticmethod
+    def converter(seconds: float | None) -> time.struct_time:
+        """JSON lines are in UTC."""
+        return time.gmtime(seconds)
+
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
@@ -48,13 +53,12 @@ class _Json(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
 
-    converter = time.gmtime
-
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         facts = "".join(f" {k}={v}" for k, v in _facts(record).items())
-        line = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname[0]} {record.getMessage()}{facts}"
+        at = self.formatTime(record, "%H:%M:%S")
+        line = f"{at} {record.levelname[0]} {record.getMessage()}{facts}"
         # A name with a line break must not look like another event.
         line = line.replace("\r", "\\r").replace("\n", "\\n")
         if record.exc_info:

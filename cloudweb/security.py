@@ -1,4 +1,4 @@
-"""Who a request is from and what kind of thing they may do: tokens for APIs, a cookie for people."""
+"""Who a request is from and what they may do: tokens for APIs, a cookie for people."""
 
 import enum
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every knob of cloudweb, typed: from the ini file, then ``CLOUDWEB_<NAME>``; a bad one stops the boot."""
+"""Every knob, typed: from the ini file, then ``CLOUDWEB_<NAME>``; a bad one stops the boot."""
 
 import base64
 import dataclasses
@@ -78,7 +78,7 @@ class Settings:
     consumer_batch_s: float = 0.05
     consumer_metrics_port: int = 0
 
-    metrics_token: Secret = Secret("")
+    metrics_token: Secret = dataclasses.field(default=Secret(""))
     """Bearer token of /metrics; without one only loopback addresses may read it."""
     log_format: str = "json"
     log_level: str = "INFO"

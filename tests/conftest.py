@@ -26,6 +26,7 @@ from cloudweb.models import (
     ServerMetadata,
     SessionFactory,
     User,
+    migrations,
     unit_of_work,
     utc_now,
 )
@@ -42,9 +43,7 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = os.environ.get("CLOUDWEB_TEST_DATABASE_URL")
     if url is None:
         url = f"sqlite:///{tmp_path_factory.mktemp('database')}/cloudweb.sqlite"
-    engine = models.make_engine(url)
-    models.Base.metadata.create_all(engine)
-    engine.dispose()
+    migrations.upgrade(url)
     return url
 
 
@@ -56,10 +55,10 @@ def _factory(database_url: str) -> Iterator[SessionFactory]:
 
 
 @pytest.fixture
-def sessions(_factory: SessionFactory) -> Iterator[SessionFactory]:
+def sessions(_factory: SessionFactory) -> SessionFactory:
     """Sessions on an empty database."""
     _empty(_factory)
-    yield _factory
+    return _factory
 
 
 def _empty(factory: SessionFactory) -> None:

@@ -76,6 +76,12 @@ def get(session: Session, email: str) -> User:
     return user
 
 
+def email_of(session: Session, user_id: int | None) -> str:
+    """The e-mail address of a user; cloudweb itself, which has no id, is "system"."""
+    user = session.get(User, user_id) if user_id is not None else None
+    return user.email if user is not None else "system"
+
+
 def list_users(session: Session) -> Sequence[User]:
     """Every user, by e-mail address."""
     return session.scalars(sa.select(User).order_by(User.email)).all()

@@ -1,7 +1,9 @@
 """Writes down who changed what, in the transaction that changes it."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb.domain.identity import Identity
@@ -36,3 +38,15 @@ def record(
             details=details,
         )
     )
+
+
+def list_for(
+    session: Session, target_kind: str, target_id: object, *, limit: int = 20
+) -> Sequence[AuditEntry]:
+    """What was done to one object, newest first; one statement."""
+    return session.scalars(
+        sa.select(AuditEntry)
+        .where(AuditEntry.target_kind == target_kind, AuditEntry.target_id == str(target_id))
+        .order_by(AuditEntry.id.desc())
+        .limit(limit)
+    ).all()

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -119,7 +119,7 @@ def modify(session: Session, identity: Identity, backend: Backend, **changes: An
         "backend",
         backend.id,
         password_changed="password_sealed" in changes,
-        **{key: str(value) for key, value in shown.items()},
+        changes={key: str(value) for key, value in shown.items()},
     )
 
 
@@ -197,18 +197,19 @@ def choose(session: Session, flavor: Flavor) -> Backend:
     The chosen row's free memory and disk shrink at once, so that a burst spreads; the next
     refresh sets them right. Raises ServiceUnavailable when no cluster takes it.
     """
-    template = "ext" if flavor.disk_template.startswith("ext_") else flavor.disk_template
-    candidates = [
-        backend
-        for backend in list_all(session)
-        if not backend.drained and not backend.offline and template in backend.disk_templates
-    ]
+    candidates = [backend for backend in list_all(session) if takes(backend, flavor)]
     if not candidates:
         raise faults.ServiceUnavailable("No available backends")
     fitting = [backend for backend in candidates if fits(backend, flavor)]
     chosen = min(fitting or candidates, key=lambda backend: (score(backend), backend.id))
     _take(session, chosen, flavor)
     return chosen
+
+
+def takes(backend: Backend, flavor: Flavor) -> bool:
+    """Whether the cluster may be asked for this flavor at all, full or not."""
+    template = "ext" if flavor.disk_template.startswith("ext_") else flavor.disk_template
+    return not backend.drained and not backend.offline and template in backend.disk_templates
 
 
 def _disk_mb(flavor: Flavor) -> int:
@@ -241,7 +242,7 @@ def _ratio(used: int, total: int) -> float:
 
 
 def _take(session: Session, backend: Backend, flavor: Flavor) -> None:
-    table = Backend.__table__
+    table = cast("sa.Table", Backend.__table__)
     memory = table.c.memory_free_mb - flavor.ram_mb
     disk = table.c.disk_free_mb - _disk_mb(flavor)
     session.connection().execute(

@@ -12,7 +12,7 @@ from cloudweb.domain.identity import Identity
 from cloudweb.models import Image, utc_now
 
 
-def visible(identity: Identity) -> sa.Select[tuple[Image]]:
+def visible(identity: Identity) -> sa.Select[Image]:
     """The images this actor may use: public ones and their own."""
     mine = Image.is_public == sa.true()
     if identity.user_id is not None:

@@ -268,7 +268,7 @@ class OperationRow:
     server_name: str | None
 
 
-def _rows() -> sa.Select[tuple[Operation, str, str]]:
+def _rows() -> sa.Select[Operation, str, str]:
     return (
         sa.select(Operation, Backend.name, Server.name)
         .join(Backend, Operation.backend_id == Backend.id)
@@ -315,4 +315,4 @@ def count_by_state(session: Session) -> dict[OperationState, int]:
         .where(Operation.state.in_(counted))
         .group_by(Operation.state)
     )
-    return dict.fromkeys(counted, 0) | {state: count for state, count in rows}
+    return dict.fromkeys(counted, 0) | {row[0]: row[1] for row in rows}

@@ -185,7 +185,7 @@ def rename(session: Session, identity: Identity, server_id: int, *, name: str) -
 # --- reading ------------------------------------------------------------------------------------
 
 
-def visible(identity: Identity) -> sa.Select[tuple[Server]]:
+def visible(identity: Identity) -> sa.Select[Server]:
     """The servers this actor may see: the one place where the owner decides."""
     query = sa.select(Server)
     return query if sees_all(identity) else query.where(Server.user_id == identity.user_id)
@@ -242,7 +242,7 @@ _NIC_COLUMNS = tuple(
 def list_versions(session: Session, identity: Identity) -> Sequence[tuple[int, int]]:
     """(id, version) of each of the actor's servers that is not deleted, by id; one statement."""
     rows = session.connection().execute(_LIST_VERSIONS, {"owner": identity.user_id})
-    return rows.all()  # type: ignore[return-value]
+    return [(row[0], row[1]) for row in rows]
 
 
 _LIST_VERSIONS = (
@@ -409,7 +409,7 @@ def count_states(session: Session) -> dict[OperState, int]:
         .where(Server.deleted == sa.false())
         .group_by(Server.state)
     )
-    return {state: count for state, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def view_of(server: Server) -> ServerView:

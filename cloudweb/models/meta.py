@@ -89,7 +89,7 @@ class Base(orm.DeclarativeBase):
             values_callable=lambda e: [member.value for member in e],
         ),
     }
-    __table_args__: Any = {
+    __table_args__: Any = {  # noqa: RUF012  (the form SQLAlchemy asks for)
         "mysql_engine": "InnoDB",
         "mysql_charset": "utf8mb4",
         "mysql_collate": "utf8mb4_bin",

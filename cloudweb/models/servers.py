@@ -114,7 +114,7 @@ def _move_version(session: orm.Session, _context: object, _instances: object) ->
     """A change of a NIC or a metadata item is a change of its server; every change has a time."""
     touched: dict[int, Server] = {}
     for row in (*session.new, *session.dirty, *session.deleted):
-        if isinstance(row, Server) and row.id is not None and session.is_modified(row):
+        if isinstance(row, Server) and row in session.dirty and session.is_modified(row):
             touched[row.id] = row
         elif isinstance(row, (Nic, ServerMetadata)) and row.server_id is not None:
             server = session.get(Server, row.server_id)

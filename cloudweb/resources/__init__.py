@@ -50,5 +50,5 @@ class Item(Branch):
     @property
     def id(self) -> Any:
         parent = self.__parent__
-        assert isinstance(parent, Collection)  # noqa: S101  (how the tree is built)
+        assert isinstance(parent, Collection)
         return parent.item_key(self.__name__)

@@ -3,7 +3,7 @@
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from cloudweb.shapes.base import ATOM_NS, Listed, Scalar, Shape
+from cloudweb.shapes.base import ATOM_NS, Field, Listed, Scalar, Shape
 
 VERSIONS_NS = "http://docs.openstack.org/common/api/v1.0"
 UPDATED = "2011-04-01"
@@ -31,7 +31,7 @@ def _scalar(name: str, *, optional: bool = False) -> Scalar:
 LINK = Shape("atom:link", [_scalar("rel"), _scalar("type", optional=True), _scalar("href")])
 MEDIA_TYPE = Shape("media-type", [_scalar("base"), _scalar("type")])
 
-_COMMON = [
+_COMMON: list[Field] = [
     _scalar("id"),
     _scalar("status"),
     _scalar("updated"),

@@ -44,7 +44,7 @@ def running(module: str, ini: Path, *arguments: str) -> Iterator[subprocess.Pope
     """``python -m module ini``, ended with SIGTERM (and SIGKILL, when it must be)."""
     log = ini.with_suffix(f".{time.monotonic_ns()}.log")
     with log.open("w") as output:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [sys.executable, "-m", module, str(ini), *arguments],
             stderr=output,
             stdout=output,

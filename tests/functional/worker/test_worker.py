@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.functional.processes import end, running, wait_for, write_ini
 
 from cloudweb.backend.ganeti.rapi import RapiClient
 from cloudweb.backend.ganeti.simulator.server import Simulator
@@ -23,6 +22,7 @@ from cloudweb.models import (
     unit_of_work,
 )
 from cloudweb.settings import Settings
+from tests.functional.processes import end, running, wait_for, write_ini
 
 WORKER = "cloudweb.backend.worker"
 
@@ -150,10 +150,14 @@ def test_operations_on_one_server_run_in_order(world: World, ini: Path) -> None:
         for verb in (servers.shutdown, servers.start, servers.shutdown, servers.start):
             world.do(verb, server)
         world.settled()
-    assert world.jobs()[1:] == [
-        "OP_INSTANCE_SHUTDOWN",
-        "OP_INSTANCE_STARTUP",
-    ] * 2
+    assert (
+        world.jobs()[1:]
+        == [
+            "OP_INSTANCE_SHUTDOWN",
+            "OP_INSTANCE_STARTUP",
+        ]
+        * 2
+    )
     assert world.status(server) is ApiStatus.ACTIVE
 
 
