@@ -1,0 +1,257 @@
+"""``cloudweb-consumer``: hears over the message bus what clusters did, and writes it down."""
+
+import argparse
+import logging
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+import sqlalchemy as sa
+from pika.exceptions import AMQPError
+from prometheus_client import Counter, Gauge, Histogram
+
+from cloudweb import logs, metrics
+from cloudweb.backend.amqp import batch
+from cloudweb.backend.amqp.batch import DatabaseAway, Delivery, Verdict
+from cloudweb.backend.amqp.link import Link
+from cloudweb.backend.amqp.topology import Topology, TopologyError
+from cloudweb.models import SessionFactory, make_engine, utc_now
+from cloudweb.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+MESSAGES = Counter(
+    "cloudweb_consumer_messages_total",
+    "Messages dealt with, by what became of them.",
+    ("outcome",),
+    registry=metrics.REGISTRY,
+)
+BATCH_SECONDS = Histogram(
+    "cloudweb_consumer_batch_seconds",
+    "Time to apply and acknowledge a batch.",
+    registry=metrics.REGISTRY,
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
+)
+LAG = Gauge(
+    "cloudweb_consumer_lag_seconds",
+    "Age of the oldest event of the last batch; 0 when nothing is waiting.",
+    registry=metrics.REGISTRY,
+)
+CONNECTED = Gauge(
+    "cloudweb_consumer_connected", "Whether there is a broker.", registry=metrics.REGISTRY
+)
+RECONNECTS = Counter(
+    "cloudweb_consumer_reconnects_total", "Connections lost.", registry=metrics.REGISTRY
+)
+AWAY = Counter(
+    "cloudweb_consumer_database_away_total",
+    "Times a batch had to wait for the database.",
+    registry=metrics.REGISTRY,
+)
+
+_IDLE_S = 0.5
+_STEADY_S = 5.0
+
+
+class _Stopping(Exception):
+    """A signal came while waiting."""
+
+
+class _Pause:
+    """How long to wait before the next try: longer each time, and never the same for two of us."""
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s, self._longest_s = first_s, longest_s
+        self._next_s = first_s
+
+    def next(self) -> float:
+        pause, self._next_s = self._next_s, min(self._next_s * 2, self._longest_s)
+        return pause * random.uniform(0.5, 1.0)  # noqa: S311  (not a secret)
+
+    def reset(self) -> None:
+        self._next_s = self._first_s
+
+
+class Consumer:
+    """Applies what comes, a batch at a time, in one thread, until it is stopped."""
+
+    def __init__(self, settings: Settings, sessions: SessionFactory) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._topology = Topology(
+            settings.instance_prefix.removesuffix("-"), settings.amqp_queue_type
+        )
+        self._stopping = threading.Event()
+        self._pause = _Pause(0.25, 30.0)
+
+    def stop(self) -> None:
+        """End soon: the batch at hand is finished first. May be called by a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Consume until stopped, over whichever node of the broker answers.
+
+        Raises:
+            TopologyError: the broker has something else under one of our names.
+        """
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            lost = self._run_over_some_host()
+            if self._stopping.is_set():
+                break
+            if time.monotonic() - started > _STEADY_S:
+                self._pause.reset()
+            if lost:
+                RECONNECTS.inc()
+            pause = self._pause.next()
+            log.info("trying the broker again", extra={"in_s": round(pause, 1)})
+            self._sleep(pause)
+        log.info("stopped")
+
+    def _run_over_some_host(self) -> bool:
+        """Consume over the first host that answers; whether there was one."""
+        for url in random.sample(self._settings.amqp_hosts, len(self._settings.amqp_hosts)):
+            if self._stopping.is_set():
+                return False
+            host = sa.make_url(url).set(query={}).render_as_string(hide_password=True)
+            try:
+                link = Link(url, self._topology, prefetch=self._settings.amqp_prefetch)
+            except (AMQPError, OSError) as error:
+                log.warning("no broker", extra={"host": host, "error": repr(error)[:300]})
+                continue
+            log.info("connected", extra={"host": host, "queue": self._topology.queue})
+            CONNECTED.set(1)
+            try:
+                self._consume(link)
+            except _Stopping:
+                pass
+            except (AMQPError, OSError) as error:
+                log.warning("broker lost", extra={"host": host, "error": repr(error)[:300]})
+            finally:
+                CONNECTED.set(0)
+                link.close()
+            return True
+        return False
+
+    def _consume(self, link: Link) -> None:
+        while not self._stopping.is_set():
+            if deliveries := self._collect(link):
+                self._settle(link, deliveries)
+            else:
+                LAG.set(0)
+
+    def _collect(self, link: Link) -> list[Delivery]:
+        """The next batch: what comes within a moment of the first, up to so many."""
+        link.read(0 if link.pending else _IDLE_S)
+        if not link.pending:
+            return []
+        most = self._settings.consumer_batch
+        ends = time.monotonic() + self._settings.consumer_batch_s
+        while len(link.pending) < most and (left := ends - time.monotonic()) > 0:
+            link.read(left)
+        return [link.pending.popleft() for _ in range(min(most, len(link.pending)))]
+
+    def _settle(self, link: Link, deliveries: list[Delivery]) -> None:
+        """Apply, commit, bury what cannot be applied, acknowledge: in this order."""
+        started = time.perf_counter()
+        verdict = self._apply(link, deliveries)
+        for letter in verdict.dead:
+            link.bury(letter)
+            log.warning(
+                "dead letter",
+                extra={"reason": letter.reason[:300], "trace": letter.traceback[-2000:]},
+            )
+        link.acknowledge(deliveries[-1].tag)
+        took_s = time.perf_counter() - started
+        self._count(verdict, took_s)
+        log.debug("batch", extra={"messages": len(deliveries), "took_ms": round(took_s * 1000, 1)})
+
+    def _apply(self, link: Link, deliveries: list[Delivery]) -> Verdict:
+        pause = _Pause(0.25, 30.0)
+        while True:
+            try:
+                return batch.apply(self._sessions, deliveries)
+            except DatabaseAway as error:
+                AWAY.inc()
+                wait_s = pause.next()
+                log.warning(
+                    "no database", extra={"error": str(error), "again_in_s": round(wait_s, 1)}
+                )
+                self._sleep(wait_s, link)
+
+    def _sleep(self, seconds: float, link: Link | None = None) -> None:
+        """Wait; the broker's heartbeats go on. Raises _Stopping in the middle of a batch."""
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            if self._stopping.is_set() and link is not None:
+                raise _Stopping
+            if self._stopping.is_set():
+                return
+            if link is None:
+                time.sleep(min(left, _IDLE_S))
+            else:
+                link.wait(min(left, _IDLE_S))
+
+    def _count(self, verdict: Verdict, took_s: float) -> None:
+        for outcome, count in verdict.outcomes.items():
+            MESSAGES.labels(outcome).inc(count)
+        if verdict.dead:
+            MESSAGES.labels("dead letter").inc(len(verdict.dead))
+        if verdict.oldest is not None:
+            LAG.set((utc_now() - verdict.oldest).total_seconds())
+        BATCH_SECONDS.observe(took_s)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Consume until SIGTERM or SIGINT; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="cloudweb-consumer", description="Hear over the message bus what the clusters did."
+    )
+    parser.add_argument("config", help="the ini file, as for pserve")
+    arguments = parser.parse_args(argv)
+    from cloudweb.cli.config import load_settings
+
+    try:
+        settings = load_settings(arguments.config)
+        if not settings.amqp_hosts:
+            raise SettingsError("Setting cloudweb.amqp_hosts names no broker to listen to.")
+    except (SettingsError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    logs.setup(settings)
+    # Each lost connection is one line of ours; pika would tell the same in twenty.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    try:
+        run(settings)
+    except TopologyError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def run(settings: Settings) -> None:
+    """Consume with these settings until a signal ends it. Raises TopologyError."""
+    engine = make_engine(
+        settings.database_url,
+        pool_size=1,
+        statement_timeout_s=settings.database_statement_timeout_s,
+    )
+    consumer = Consumer(settings, SessionFactory(engine))
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        consumer.stop()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    if settings.consumer_metrics_port:
+        metrics.serve(settings.consumer_metrics_port)
+    consumer.run()
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
