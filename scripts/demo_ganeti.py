@@ -1,0 +1,355 @@
+"""Plays the whole story on a real Ganeti: a server asked for over HTTP is made, used and deleted.
+
+Once as agents tell it (queue directory, RabbitMQ, consumer), once as the worker finds out by
+asking. A browser stays on the server's page all the while and must see each state without loading
+it again. Needs root; brings up what it needs and takes it down; status 1 if any step fails.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+LAB = ROOT / "scripts" / "ganeti-lab"
+CLUSTER = "demo97"
+STEP_TIMEOUT_S = 60.0
+sys.path.insert(0, str(ROOT))
+
+from tests.services import MissingService, Services, free_port  # noqa: E402
+
+
+class StepFailed(Exception):
+    """What did not happen, as one sentence."""
+
+
+class Steps:
+    """Prints each step with the time it took."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self._print("FAILED", title, began)
+            raise
+        self._print("ok", title, began)
+
+    def _print(self, word: str, title: str, began: float) -> None:
+        now = time.monotonic()
+        print(
+            f"{word:<6} {now - began:6.2f} s  (at {now - self._began:6.1f} s)  {title}", flush=True
+        )
+
+
+def wait_for(sentence: str, what: Callable[[], Any], timeout_s: float = STEP_TIMEOUT_S) -> Any:
+    """What the callable gives once it is true. Raises StepFailed with the sentence."""
+    ends = time.monotonic() + timeout_s
+    while time.monotonic() < ends:
+        if value := what():
+            return value
+        time.sleep(0.1)
+    raise StepFailed(f"{sentence} did not happen within {timeout_s:.0f} s.")
+
+
+class Site:
+    """An installation in a directory of its own: its settings, commands and processes."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._environment = os.environ | environment
+
+    def run(self, *command: str, given: str = "") -> str:
+        done = subprocess.run(
+            [BIN / command[0], *command[1:]],
+            cwd=ROOT,
+            env=self._environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StepFailed(f"'{' '.join(command)}' said: {done.stderr.strip() or done.stdout}")
+        return done.stdout
+
+    def cloudweb(self, *arguments: str, given: str = "") -> str:
+        return self.run("cloudweb", "--config", "production.ini", *arguments, given=given)
+
+    def start(self, name: str, *command: str) -> None:
+        with (self._folder / f"{name}.log").open("wb") as log:
+            self._processes[name] = subprocess.Popen(
+                [BIN / command[0], *command[1:]],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def stop(self, *names: str) -> None:
+        """End these processes, or all, as an operator would; each must end well."""
+        for name in names or tuple(self._processes):
+            process = self._processes.pop(name)
+            process.send_signal(signal.SIGTERM)
+            try:
+                status = process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
+            if name != "web" and status != 0:
+                raise StepFailed(f"the {name} ended with status {status}.")
+
+    def kill(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+    def logs(self) -> Iterator[str]:
+        for path in sorted(self._folder.glob("*.log")):
+            lines = path.read_text(errors="replace").splitlines()[-15:]
+            yield "\n".join([f"--- {path.stem}", *lines])
+
+
+class Api:
+    """The compute API, as its owner's client speaks it."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url, self._token = url, token
+
+    def call(self, method: str, path: str, body: Any = None, *, status: int) -> Any:
+        request = urllib.request.Request(
+            f"{self._url}/api/v1.1/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"X-Auth-Token": self._token, "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                content, got = answer.read(), answer.status
+        except urllib.error.HTTPError as error:
+            content, got = error.read(), error.code
+        if got != status:
+            raise StepFailed(f"{method} {path} answered {got}, not {status}: {content[:300]!r}")
+        return json.loads(content) if content else None
+
+    def status(self, server_id: int) -> str:
+        return str(self.call("GET", f"servers/{server_id}", status=200)["server"]["status"])
+
+
+class Story:
+    """A server's life, asked for over HTTP and watched in a browser."""
+
+    def __init__(self, steps: Steps, api: Api, page: Page, url: str, site: Site) -> None:
+        self._steps, self._api, self._page, self._url = steps, api, page, url
+        self._site = site
+
+    def play(self, order: dict[str, Any], cluster: dict[str, str]) -> None:
+        with self._steps.step("POST /servers is answered 202 with a server in BUILD"):
+            made = self._api.call("POST", "servers", {"server": order}, status=202)["server"]
+            if made["status"] != "BUILD":
+                raise StepFailed(f"the new server is {made['status']}, not BUILD.")
+        server = int(made["id"])
+        self._page.goto(f"{self._url}/admin/vms/{server}")
+        self._page.evaluate("window.stillTheSamePage = true")
+        self._sees(server, "ACTIVE", "Ganeti made the instance")
+        for action, status in (
+            ({"shutdown": {}}, "STOPPED"),
+            ({"start": {}}, "ACTIVE"),
+            ({"reboot": {"type": "SOFT"}}, "ACTIVE"),
+            ({"reboot": {"type": "HARD"}}, "ACTIVE"),
+        ):
+            self._api.call("POST", f"servers/{server}/action", action, status=202)
+            self._sees(server, status, json.dumps(action))
+        instance = f"snf-{server}"
+        with self._steps.step(f"Ganeti itself lists {instance}"):
+            if instance not in instances(cluster):
+                raise StepFailed(f"{instance} is not in the cluster.")
+        self._api.call("DELETE", f"servers/{server}", status=204)
+        self._sees(server, "DELETED", "DELETE")
+        with self._steps.step(f"Ganeti itself no longer lists {instance}"):
+            if instance in instances(cluster):
+                raise StepFailed(f"{instance} is still in the cluster.")
+
+    def _sees(self, server: int, status: str, after: str) -> None:
+        """The server has the status and nothing left to do, in the API and on the open page."""
+        with self._steps.step(f"{after}: {status}, in the API and on the open page"):
+            wait_for(f"{status} after {after}", lambda: self._settled(server, status))
+            self._page.wait_for_function(
+                "status => document.querySelector('[data-status]')?.dataset.status === status",
+                arg=status,
+                timeout=STEP_TIMEOUT_S * 1000,
+            )
+            if not self._page.evaluate("window.stillTheSamePage === true"):
+                raise StepFailed("the page was loaded again.")
+
+    def _settled(self, server: int, status: str) -> bool:
+        if self._api.status(server) != status:
+            return False
+        shown = json.loads(self._site.cloudweb("server", "show", str(server), "--json"))
+        states = {operation["state"] for operation in shown["operations"]}
+        if "error" in states:
+            raise StepFailed(f"an operation failed: {shown['operations']}")
+        return states == {"success"}
+
+
+def instances(cluster: dict[str, str]) -> str:
+    """What ``gnt-instance list`` prints on the cluster."""
+    done = subprocess.run(
+        [cluster["enter"], "gnt-instance", "list", "--no-headers", "-o", "name"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def bring_up() -> dict[str, str]:
+    """A real cluster, and where it is."""
+    done = subprocess.run([LAB / "up", CLUSTER], stdout=subprocess.PIPE, text=True, check=True)
+    return dict(word.split("=", 1) for word in shlex.split(done.stdout.strip().splitlines()[-1]))
+
+
+def settle(site: Site, cluster: dict[str, str], password: str) -> tuple[str, dict[str, Any]]:
+    """People, flavor, image and the cluster; the user's token and what to order."""
+    site.cloudweb("db", "upgrade")
+    site.cloudweb("user", "add", "operator@example.org", "--role", "operator", "--password-stdin",
+                  given=password)  # fmt: skip
+    site.cloudweb("user", "add", "user@example.org")
+    token = json.loads(
+        site.cloudweb("token", "add", "--user", "user@example.org", "--name", "demo", "--json")
+    )["token"]
+    flavor = json.loads(site.cloudweb("flavor", "create", "--cpu", "1", "--ram", "512", "--disk",
+                                      "1", "--disk-template", "ext_noop", "--json"))  # fmt: skip
+    image = json.loads(site.cloudweb("image", "add", "No-op", "debian-12", "--json"))
+    site.cloudweb("backend", "add", cluster["url"], "--username", cluster["user"], "--ca-file",
+                  cluster["cert"], "--events", "agents", "--password-stdin",
+                  given=cluster["password"])  # fmt: skip
+    site.cloudweb("backend", "undrain", cluster["cluster"], "--reason", "demo")
+    return token, {"name": "demo", "flavorRef": flavor["id"], "imageRef": image["id"]}
+
+
+def play(services: Services, folder: Path, database_url: str, steps: Steps) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    password = secrets.token_urlsafe(16)
+    site = Site(
+        folder,
+        {
+            "CLOUDWEB_DATABASE_URL": database_url,
+            "CLOUDWEB_SECRET_KEY": secrets.token_urlsafe(32) + "=",
+            "CLOUDWEB_AMQP_HOSTS": services.urls["rabbitmq"],
+            "CLOUDWEB_PUBLIC_URL": url,
+            "CLOUDWEB_INSTANCE_OS": "noop+default",
+            "CLOUDWEB_SESSION_COOKIE_SECURE": "false",
+            # So long that what becomes of a job can only have come by message.
+            "CLOUDWEB_WORKER_SAFETY_FOLLOW_S": "3600",
+        },
+    )
+    try:
+        with steps.step("Ganeti is up"):
+            cluster = bring_up()
+        with steps.step("database, people, flavor, image, cluster (verified TLS)"):
+            token, order = settle(site, cluster, password)
+        with steps.step("web, worker, consumer and eventd run"):
+            (folder / "web.ini").write_text(web_ini(port))
+            site.start("web", "pserve", str(folder / "web.ini"))
+            site.start("worker", "cloudweb-worker", "production.ini")
+            site.start("consumer", "cloudweb-consumer", "production.ini")
+            site.start("eventd", "cloudweb-eventd", "--queue", cluster["queue"], "--cluster",
+                       cluster["cluster"], "--amqp", services.urls["rabbitmq"])  # fmt: skip
+            wait_for("an answer of /readyz", lambda: ready(url))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=services.urls["chromium"], args=["--no-sandbox"]
+            )
+            page = browser.new_page()
+            with steps.step("an operator signs in to the dashboard"):
+                sign_in(page, url, password)
+            story = Story(steps, Api(url, token), page, url, site)
+            print("\nAs agents tell it, over RabbitMQ:")
+            story.play(order, cluster)
+            site.stop("eventd", "consumer")
+            site.cloudweb("backend", "modify", cluster["cluster"], "--events", "agentless")
+            print("\nAs the worker finds out by asking:")
+            story.play(order, cluster)
+            browser.close()
+        with steps.step("everything ends when asked"):
+            site.stop()
+    except BaseException:
+        print("\n".join(site.logs()), file=sys.stderr)
+        raise
+    finally:
+        site.kill()
+        subprocess.run([LAB / "down", CLUSTER], check=False)
+
+
+def web_ini(port: int) -> str:
+    """production.ini, on a free port."""
+    text = (ROOT / "production.ini").read_text()
+    lines = [
+        f"listen = 127.0.0.1:{port}" if line.startswith("listen") else line
+        for line in text.splitlines()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def sign_in(page: Page, url: str, password: str) -> None:
+    page.goto(f"{url}/admin/")
+    page.get_by_label("E-mail").fill("operator@example.org")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{url}/admin/")
+
+
+def main() -> int:
+    if os.geteuid() != 0:
+        print("error: a real Ganeti needs root: run 'sudo make demo-ganeti'.", file=sys.stderr)
+        return 1
+    steps = Steps()
+    try:
+        with Services(["postgresql", "rabbitmq", "chromium"]) as services:
+            with services.database("postgresql") as url, tempfile.TemporaryDirectory() as folder:
+                play(services, Path(folder), url, steps)
+    except (StepFailed, MissingService) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        print(f"error: '{error.cmd[0]}' failed with status {error.returncode}.", file=sys.stderr)
+        return 1
+    print("\nThe whole story, twice, on a real Ganeti.")
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
