@@ -67,8 +67,6 @@ class Door:
 
 pass_door = click.make_pass_decorator(Door)
 
-reason = click.option("--reason", default="", help="Why; it is shown and kept in the audit.")
-
 
 def read_secret(prompt: str, *, from_stdin: bool) -> str:
     """A secret from the first line of standard input, or asked for without showing it."""

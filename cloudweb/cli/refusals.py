@@ -52,7 +52,7 @@ def _of_database(error: Exception) -> str | None:
             return "Somebody else changed the same at the same time; look, and try again."
         case sa.ProgrammingError():
             return _TABLES
-        case sa.OperationalError() if "no such table" in str(error.orig):
+        case sa.OperationalError() if str(error.orig).startswith(_SQLITE_UNMADE):
             return _TABLES
         case sa.DBAPIError():
             return f"The database does not answer as it should: {error.orig}"
@@ -61,3 +61,4 @@ def _of_database(error: Exception) -> str | None:
 
 
 _TABLES = "The database does not have the tables of this release; run: cloudweb db upgrade"
+_SQLITE_UNMADE = ("no such table", "no such column", "unable to open database file")
