@@ -1,7 +1,6 @@
 """Bad input: a fault of the right code in the caller's notation, and nothing stored."""
 
 import io
-import time
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
@@ -65,23 +64,20 @@ def _orders(cloud: Any) -> dict[str, tuple[Any, int, str]]:
     }
 
 
-def test_each_bad_order_is_refused_in_both_notations_and_quickly(
+def test_each_bad_order_is_refused_in_both_notations(
     app: webtest.TestApp, cloud: Any, sessions: SessionFactory
 ) -> None:
     app.get("/api/v1.1/servers", headers=cloud.owner.headers)
     for case, (body, code, name) in _orders(cloud).items():
         for suffix in ("", ".xml"):
-            started = time.perf_counter()
             answer = app.post_json(
                 f"/api/v1.1/servers{suffix}",
                 body,
                 headers=cloud.owner.headers,
                 expect_errors=True,
             )
-            took = time.perf_counter() - started
             assert answer.status_code == code, case
             assert _fault_name(answer) == name, case
-            assert took < 1, case
     assert _nothing_was_stored(sessions)
 
 

@@ -134,6 +134,25 @@ def test_an_action_is_accepted_with_an_empty_body_and_waits(
     assert (operation.opcode, operation.arguments) == (opcode, arguments)
 
 
+def test_an_action_in_xml_is_the_same_action(
+    app: webtest.TestApp,
+    make_server: Callable[..., Server],
+    cloud: Any,
+    sessions: SessionFactory,
+) -> None:
+    server = make_server(owner=cloud.owner)
+    for body in (f'<reboot xmlns="{NS[1:-1]}" type="HARD"/>', f'<shutdown xmlns="{NS[1:-1]}"/>'):
+        app.post(
+            f"/api/v1.1/servers/{server.id}/action",
+            body,
+            headers=cloud.owner.headers,
+            content_type="application/xml",
+            status=202,
+        )
+    made = {(op.opcode, op.arguments.get("type")) for op in _rows(sessions, Operation)}
+    assert made == {("OP_INSTANCE_REBOOT", "HARD"), ("OP_INSTANCE_SHUTDOWN", None)}
+
+
 def test_deleting_twice_is_deleting_once(
     app: webtest.TestApp,
     make_server: Callable[..., Server],
