@@ -114,10 +114,11 @@ start_node() { # start_node CLUSTER J: idempotent
     in_node "$node" pgrep -x sshd >/dev/null || in_node "$node" /usr/sbin/sshd
 }
 
-start_daemons() { # start_daemons NODE_DIR LOG; wconfd, rapi and luxid start on the master only
-    local name
-    for name in noded confd wconfd rapi luxid mond; do
-        in_node "$1" /usr/lib/ganeti/daemon-util check-and-start "ganeti-$name" \
-            >>"$2" 2>&1 </dev/null || true
+start_daemons() { # start_daemons NODE_DIR NAME...; wconfd, rapi and luxid only on the master
+    local node=$1 name
+    shift
+    for name; do
+        in_node "$node" /usr/lib/ganeti/daemon-util check-and-start "ganeti-$name" \
+            >>"$(dirname "$node")/start.log" 2>&1 </dev/null || true
     done
 }

@@ -150,8 +150,8 @@ class RapiClient:
     def cancel_job(self, job_id: int) -> bool:
         """Asks Ganeti to drop a job that has not begun; whether it promises to.
 
-        It drops some without having promised, and forgets some that it promised to drop: only the
-        job's final status says what became of it.
+        It may take until the job ends to answer, and drop one without having promised or let one
+        run that it promised to drop: only the job's final status says what became of it.
         """
         answer = self._call("DELETE", f"/2/jobs/{job_id:d}")
         match answer:

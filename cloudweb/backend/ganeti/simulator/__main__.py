@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--tls", action="store_true", help="https, with a certificate of its own")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     try:
         clusters = [parse_spec(line) for line in options.cluster or ["alpha"]]
     except ValueError as error:

@@ -147,6 +147,19 @@ def test_jobs_on_different_instances_run_beside_each_other(client: RapiClient) -
     assert ended(client, second).ended < ended(client, first).ended
 
 
+def test_a_job_that_waits_is_dropped_on_request(client: RapiClient) -> None:
+    create = client.create_instance(wanted("i-1", osparams={"img_id": "slow:10"}), "x")
+    while not client.instances_bulk():
+        time.sleep(0.005)
+    remove = client.delete_instance("i-1", "x")
+    assert client.cancel_job(remove) is True
+    job = ended(client, remove)
+    assert (job.status, job.error.message) == ("canceled", "Job canceled by request")
+    assert client.cancel_job(remove) is False
+    assert ended(client, create).status == "success"
+    assert client.instance("i-1").status == "running"
+
+
 def test_the_next_jobs_fail_as_told(simulator: Simulator, client: RapiClient) -> None:
     failure = Failure(count=1, code="temp_insufficient_resources", message="not now")
     simulator.clusters["alpha"].faults.fail = {"OP_INSTANCE_CREATE": failure}
