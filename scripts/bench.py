@@ -14,7 +14,7 @@ from tests.services import MissingService, Services  # noqa: E402
 def main(arguments: list[str]) -> int:
     try:
         with (
-            Services(["postgresql", "amqp"]) as services,
+            Services(["postgresql", "rabbitmq"]) as services,
             services.database("postgresql") as url,
         ):
             variables = services.environment() | {

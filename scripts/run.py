@@ -206,11 +206,18 @@ def main() -> None:
         signal.signal(number, lambda *_: running.stopping.set())
     require_free(WEB_PORT, "web")
     require_free(SIMULATOR_PORT, "simulator")
-    seeded = prepare()
-    if running.stopping.is_set():
-        return
+    simulator, *others = PARTS
     try:
-        for part in PARTS:
+        running.start(simulator)  # needs no database, so it starts while that is made
+        try:
+            seeded = prepare()
+        except Problem:
+            if running.stopping.is_set():  # Ctrl-C ended the command as well
+                return
+            raise
+        if running.stopping.is_set():
+            return
+        for part in others:
             running.start(part)
         if not wait_until_ready(running):
             return

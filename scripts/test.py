@@ -84,7 +84,7 @@ def services_for(databases: list[str], run: Run) -> Iterator[Services]:
     names = [name for name in databases if name in SERVERS]
     print("\n=== services", flush=True)
     begin = time.monotonic()
-    with Services([*names, "amqp", "chromium"]) as services:
+    with Services([*names, "rabbitmq", "chromium"]) as services:
         run.add("services", True, time.monotonic() - begin)
         yield services
 

@@ -405,7 +405,7 @@ KINDS = {
             ("mariadb-server",),
         ),
         Kind(
-            "amqp",
+            "rabbitmq",
             "CLOUDWEB_TEST_AMQP_URL",
             "amqp://guest:guest@127.0.0.1:5672/%2F",
             amqp_answers,
