@@ -39,10 +39,9 @@ def upgrade(url: str) -> str | None:
     """
     from alembic import command
 
-    database = sa.make_url(url)
-    if database.get_backend_name() == "sqlite" and database.database not in (None, "", ":memory:"):
-        Path(str(database.database)).parent.mkdir(parents=True, exist_ok=True)
     before = position(url).current
+    if (file := _sqlite_file(url)) is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
     command.upgrade(configuration(url), "head")
     return before
 
@@ -52,13 +51,22 @@ def position(url: str) -> Position:
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
+    newest = ScriptDirectory.from_config(configuration(url)).get_current_head()
+    if (file := _sqlite_file(url)) is not None and not file.exists():
+        return Position(None, newest)
     engine = make_engine(url)
     try:
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+            return Position(MigrationContext.configure(connection).get_current_revision(), newest)
     finally:
         engine.dispose()
-    return Position(current, ScriptDirectory.from_config(configuration(url)).get_current_head())
+
+
+def _sqlite_file(url: str) -> Path | None:
+    database = sa.make_url(url)
+    if database.get_backend_name() != "sqlite" or database.database in (None, "", ":memory:"):
+        return None
+    return Path(str(database.database))
 
 
 def check(url: str) -> None:

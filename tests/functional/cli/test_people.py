@@ -1,0 +1,110 @@
+"""``cloudweb user`` and ``cloudweb token``."""
+
+from cloudweb.domain import accounts
+from cloudweb.domain.identity import Identity
+from cloudweb.models import Role, SessionFactory, unit_of_work
+from tests.functional.cli.conftest import Terminal
+
+
+def who(sessions: SessionFactory, token: str) -> Identity | None:
+    with unit_of_work(sessions, write=False) as session:
+        return accounts.by_token(session, token, address="", request_id="")
+
+
+def signs_in(sessions: SessionFactory, email: str, password: str) -> bool:
+    with unit_of_work(sessions) as session:
+        opened = accounts.sign_in(
+            session, email=email, password=password, absolute_s=60, address="", request_id=""
+        )
+    return opened is not None
+
+
+def test_a_made_up_password_is_shown_once_and_signs_in(
+    cli: Terminal, sessions: SessionFactory
+) -> None:
+    made = cli.json("user", "add", "Olga@example.org", "--role", "operator", "--name", "Olga")
+
+    assert made["email"] == "olga@example.org"
+    assert signs_in(sessions, "olga@example.org", made["password"])
+    assert made["password"] not in cli("user", "list")
+
+
+def test_a_password_comes_from_standard_input(cli: Terminal, sessions: SessionFactory) -> None:
+    made = cli.json(
+        *("user", "add", "olga@example.org", "--role", "admin", "--password-stdin"),
+        stdin="correct horse battery\n",
+    )
+
+    assert "password" not in made
+    assert signs_in(sessions, "olga@example.org", "correct horse battery")
+
+
+def test_a_short_password_makes_no_user(cli: Terminal) -> None:
+    command = ("user", "add", "olga@example.org", "--password-stdin")
+
+    assert "at least 10" in cli.refusal(*command, stdin="short\n")
+    assert cli.json("user", "list") == []
+
+
+def test_an_empty_password_is_not_taken_for_none(cli: Terminal) -> None:
+    cli.refusal("user", "add", "olga@example.org", "--password-stdin", stdin="")
+
+    assert cli.json("user", "list") == []
+
+
+def test_a_user_is_added_once(cli: Terminal) -> None:
+    cli("user", "add", "uma@example.org", "--no-password")
+
+    assert cli.refusal("user", "add", "UMA@example.org") == "User uma@example.org exists."
+
+
+def test_users_are_listed_by_address(cli: Terminal) -> None:
+    cli("user", "add", "zoe@example.org", "--no-password")
+    cli("user", "add", "ada@example.org", "--role", "viewer", "--no-password")
+
+    rows = cli.json("user", "list")
+
+    assert [row["email"] for row in rows] == ["ada@example.org", "zoe@example.org"]
+    assert rows[0]["role"] == Role.VIEWER
+    assert set(rows[0]) == {"id", "email", "name", "role", "state", "created"}
+
+
+def test_a_token_opens_the_door_until_it_is_revoked(
+    cli: Terminal, sessions: SessionFactory
+) -> None:
+    cli("user", "add", "uma@example.org", "--no-password")
+    made = cli.json("token", "add", "--user", "uma@example.org", "--name", "laptop")
+    known = who(sessions, made["token"])
+    assert known is not None
+    assert known.email == "uma@example.org"
+
+    assert "Revoked 1 token" in cli(
+        "token", "revoke", "--user", "uma@example.org", "--name", "laptop"
+    )
+
+    assert who(sessions, made["token"]) is None
+    rows = cli.json("token", "list", "--user", "uma@example.org")
+    assert [(row["name"], row["state"]) for row in rows] == [("laptop", "revoked")]
+    assert made["token"] not in str(rows)
+
+
+def test_a_token_can_expire(cli: Terminal) -> None:
+    cli("user", "add", "uma@example.org", "--no-password")
+
+    made = cli.json(
+        "token", "add", "--user", "uma@example.org", "--name", "ci", "--expires-days", 30
+    )
+
+    assert made["expires"].endswith("Z")
+    rows = cli.json("token", "list", "--user", "uma@example.org")
+    assert rows[0]["expires"] == made["expires"]
+    assert rows[0]["state"] == "valid"
+
+
+def test_a_token_of_nobody_and_a_token_that_is_none_are_refused(cli: Terminal) -> None:
+    nobody = ("--user", "nobody@example.org", "--name", "x")
+    assert cli.refusal("token", "add", *nobody) == "No user nobody@example.org."
+
+    cli("user", "add", "uma@example.org", "--no-password")
+    mine = ("--user", "uma@example.org", "--name", "x")
+    assert "no token x" in cli.refusal("token", "revoke", *mine)
