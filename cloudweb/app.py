@@ -74,5 +74,5 @@ def make_app(
         config.include("cloudweb.views.errors")
         config.include("cloudweb.views.machines")
         config.include("cloudweb.views.compute")
-        # config.include("cloudweb.views.dashboard")
+        config.include("cloudweb.views.dashboard")
         return config.make_wsgi_app()
