@@ -1,0 +1,52 @@
+"""Figures as people read them: sizes with units, shares as meters."""
+
+import dataclasses
+
+
+def gib(mib: int) -> str:
+    """MiB as GiB, or TiB from a thousand GiB on."""
+    size, unit = mib / 1024, "GiB"
+    if size >= 1024:
+        size, unit = size / 1024, "TiB"
+    text = f"{size:.0f}" if size >= 100 or size == int(size) else f"{size:.1f}"
+    return f"{text} {unit}"
+
+
+def number(count: int, *, at_most: int = 10_000) -> str:
+    """A count with separators; past the point where counting stops, it says so."""
+    return f"more than {at_most:,}" if count > at_most else f"{count:,}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """``1 server``, ``2 servers``."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Meter:
+    """A share of something, 0-100, with the sentence that says the same."""
+
+    percent: float
+    tone: str
+    sentence: str
+    free: str
+    total: str
+
+
+_FULL_PERCENT = 95
+_NEARLY_PERCENT = 85
+
+
+def meter(name: str, total_mib: int, free_mib: int) -> Meter:
+    """How much of memory or disk is in use."""
+    used = max(0, total_mib - free_mib)
+    percent = round(100 * used / total_mib, 1) if total_mib > 0 else 0.0
+    tone = "ok"
+    if percent >= _NEARLY_PERCENT:
+        tone = "crit" if percent >= _FULL_PERCENT else "warn"
+    sentence = (
+        f"{name}: {gib(used)} of {gib(total_mib)} in use ({percent:.0f} %), {gib(free_mib)} free"
+        if total_mib > 0
+        else f"{name}: not known yet"
+    )
+    return Meter(min(100.0, percent), tone, sentence, gib(max(0, free_mib)), gib(total_mib))

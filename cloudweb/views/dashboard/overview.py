@@ -1,0 +1,36 @@
+"""The page an operator sees first: what needs a person, then the clusters, then what happened."""
+
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from cloudweb.domain import attention, flavors, fleet, operations
+from cloudweb.security import Permission
+from cloudweb.views.dashboard import pages
+from cloudweb.views.dashboard.backends import stale_after_s
+
+_RECENT = 10
+
+
+@view_config(
+    route_name="admin.overview", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
+def show(request: Request) -> Response:
+    """GET /admin/."""
+    backends = fleet.list_all(request.db)
+    servers = fleet.count_servers(request.db)
+    stale = stale_after_s(request.conf)
+    concerns = attention.list_concerns(
+        request.db, backends, flavors.list_active(request.db), servers, stale_after_s=stale
+    )
+    return pages.show_live(
+        request,
+        "overview",
+        busy=attention.is_anything_open(request.db),
+        concerns=concerns,
+        backends=[
+            (backend, attention.condition(backend, stale_after_s=stale)) for backend in backends
+        ],
+        servers=servers,
+        recent=operations.list_recent(request.db, limit=_RECENT),
+    )

@@ -1,0 +1,109 @@
+"""Drawing pages and the parts of them that refresh, and the words and figures they share."""
+
+import datetime as dt
+import hashlib
+from typing import Any
+
+from jinja2 import StrictUndefined
+from markupsafe import Markup
+from pyramid.config import Configurator
+from pyramid.renderers import render
+from pyramid.request import Request
+from pyramid.response import Response
+
+from cloudweb.models import utc_now
+from cloudweb.security import Permission, allows
+from cloudweb.views.dashboard import figures, states
+
+_TEMPLATES = "cloudweb:templates"
+_BUSY_S = 3
+_QUIET_S = 30
+
+
+class Refused(Exception):
+    """A page that refuses: what was begun is rolled back, then this is sent."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def show(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    """A whole page."""
+    known = {"now": utc_now(), "identity": None, "may": Permission, "live": None}
+    text = render(f"{_TEMPLATES}/{template}.jinja2", known | values, request)
+    return Response(text, status=status)
+
+
+def show_signed_in(
+    request: Request, template: str, *, status: int = 200, **values: Any
+) -> Response:
+    """A whole page for the person who asks."""
+    return show(request, template, status=status, **_person(request), **values)
+
+
+def show_live(
+    request: Request, template: str, *, busy: bool, status: int = 200, **values: Any
+) -> Response:
+    """A page whose ``partials/<template>`` refreshes by itself: often while ``busy``.
+
+    Asked by the refreshing part itself it is that part alone, or 304 when nothing changed.
+    """
+    known = _person(request) | {"now": utc_now()} | values
+    part = render(f"{_TEMPLATES}/partials/{template}.jinja2", known, request)
+    tag = hashlib.sha256(f"{busy}{part}".encode()).hexdigest()[:32]
+    poll = {"every_s": _BUSY_S if busy else _QUIET_S, "tag": tag}
+    poller = render(f"{_TEMPLATES}/partials/poll.jinja2", poll, request)
+    if request.headers.get("HX-Request") == "true":
+        if request.headers.get("HX-PTag") == tag:
+            response = Response(status=304)
+        else:
+            response = Response(part + poller)
+        response.headers["HX-PTag"] = tag
+        return response
+    live = Markup(part + poller)  # noqa: S704  (rendered by escaping templates)
+    return show(request, template, status=status, live=live, **known)
+
+
+def _person(request: Request) -> dict[str, Any]:
+    identity = request.identity
+
+    def can(permission: Permission) -> bool:
+        return allows(identity.role, permission)
+
+    return {"identity": identity, "can": can, "may": Permission}
+
+
+def when(time: dt.datetime | None) -> Markup:
+    """A time in UTC, without the day when it is today; an en dash for none."""
+    if time is None:
+        return Markup("&ndash;")
+    day = "" if time.date() == utc_now().date() else f"{time:%Y-%m-%d} "
+    return Markup('<time datetime="{}" title="{}">{}{}</time>').format(
+        time.isoformat(timespec="seconds"), f"{time:%Y-%m-%d %H:%M:%S} UTC", day, f"{time:%H:%M:%S}"
+    )
+
+
+def on_refused(refused: Refused, request: Request) -> Response:
+    """The page of the refusal; the unit of work has been rolled back."""
+    return refused.response
+
+
+def includeme(config: Configurator) -> None:
+    """The templates' filters and the exit for pages that refuse."""
+    config.add_jinja2_search_path(_TEMPLATES, ".jinja2")
+    config.add_exception_view(on_refused, context=Refused)
+    config.commit()
+    environment = config.get_jinja2_environment(".jinja2")
+    environment.undefined = StrictUndefined
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters |= {
+        "when": when,
+        "gib": figures.gib,
+        "look": states.look,
+        "verb": states.verb,
+        "explain": states.explain,
+        "number": figures.number,
+        "plural": figures.plural,
+    }
+    environment.globals["meter_of"] = figures.meter
