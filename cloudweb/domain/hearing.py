@@ -50,8 +50,7 @@ def apply_statuses(session: Session, events: Sequence[StatusEvent]) -> list[Outc
         changed = servers.apply(facts, event)
         changed = operations.apply(facts.id, event) or changed
         outcomes.append(Outcome.APPLIED if changed else Outcome.STALE)
-    servers.write(session)
-    operations.write(session)
+    hearing_sql.update(session, servers.finish(session), operations.changed, utc_now())
     return outcomes
 
 
@@ -72,28 +71,18 @@ class _Servers:
     """The servers a batch is about: read and locked once, changed in memory, written once."""
 
     def __init__(self, session: Session, events: Sequence[StatusEvent]) -> None:
-        self._backends = {
-            name: backend_id
-            for backend_id, name in session.execute(sa.select(Backend.id, Backend.name))
-        }
-        self._known: dict[tuple[int, str], ServerFacts] = {}
+        self._known: dict[tuple[str, str], ServerFacts] = {}
         self._by_name: dict[str, list[ServerFacts]] = {}
         self._before: dict[int, tuple[states.ApiStatus, int]] = {}
         self._changed: dict[int, ServerFacts] = {}
         self._nics: dict[int, tuple[NicReport, ...]] = {}
-        if backend_ids := self._about(events):
-            self._read(session, backend_ids, {event.instance for event in events})
-
-    def _about(self, events: Sequence[StatusEvent]) -> list[int]:
-        clusters = {event.cluster for event in events}
-        if None in clusters:
-            return sorted(self._backends.values())
-        return sorted(self._backends[name] for name in clusters if name in self._backends)
-
-    def _read(self, session: Session, backend_ids: list[int], names: set[str]) -> None:
-        for row in hearing_sql.lock_servers(session, backend_ids, sorted(names)):
+        clusters = {event.cluster for event in events if event.cluster is not None}
+        anywhere = any(event.cluster is None for event in events)
+        names = {event.instance for event in events}
+        rows = hearing_sql.lock_servers(session, None if anywhere else clusters, names)
+        for cluster, *row in rows:
             facts = ServerFacts(*row)
-            self._known[facts.backend_id, facts.instance_name] = facts
+            self._known[cluster, facts.instance_name] = facts
             self._by_name.setdefault(facts.instance_name, []).append(facts)
             self._before[facts.id] = _visible(facts)
 
@@ -107,7 +96,7 @@ class _Servers:
         if event.cluster is None:
             named = self._by_name.get(event.instance, [])
             return named[0] if len(named) == 1 else None
-        return self._known.get((self._backends.get(event.cluster, 0), event.instance))
+        return self._known.get((event.cluster, event.instance))
 
     def apply(self, facts: ServerFacts, event: StatusEvent) -> bool:
         if not facts.apply(event):
@@ -119,21 +108,17 @@ class _Servers:
             self._nics[facts.id] = event.nics
         return True
 
-    def write(self, session: Session) -> None:
-        if not self._changed:
-            return
+    def finish(self, session: Session) -> list[tuple[ServerFacts, bool]]:
+        """The servers that changed and whether it shows; their cards are seen to."""
         gone = [facts.id for facts in self._changed.values() if facts.deleted]
-        moved = _write_nics(
-            session, {id_: nics for id_, nics in self._nics.items() if id_ not in gone}
-        )
-        now = utc_now()
-        rows = [
+        if gone:
+            session.execute(sa.delete(Nic).where(Nic.server_id.in_(gone)))
+        reported = {id_: nics for id_, nics in self._nics.items() if id_ not in gone}
+        moved = _write_nics(session, reported)
+        return [
             (facts, facts.id in moved or _visible(facts) != self._before[facts.id])
             for facts in self._changed.values()
         ]
-        hearing_sql.update_servers(session, rows, now)
-        if gone:
-            session.execute(sa.delete(Nic).where(Nic.server_id.in_(gone)))
 
 
 def _visible(facts: ServerFacts) -> tuple[states.ApiStatus, int]:
@@ -172,9 +157,9 @@ class _Operations:
         self._changed[operation.id] = operation
         return True
 
-    def write(self, session: Session) -> None:
-        if self._changed:
-            hearing_sql.update_operations(session, list(self._changed.values()), utc_now())
+    @property
+    def changed(self) -> Collection[OperationFacts]:
+        return self._changed.values()
 
 
 # --- network cards ------------------------------------------------------------------------------

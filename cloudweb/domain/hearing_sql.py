@@ -4,17 +4,19 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from cloudweb.domain.states import OperationFacts, ServerFacts
-from cloudweb.models import Nic, Operation, OperationState, Server
+from cloudweb.models import Backend, Nic, Operation, OperationState, Server
 from cloudweb.models.meta import UtcDateTime
 
 SERVERS = cast(sa.Table, Server.__table__)
 OPERATIONS = cast(sa.Table, Operation.__table__)
 NICS = cast(sa.Table, Nic.__table__)
+_CLUSTERS = cast(sa.Table, Backend.__table__)
 
 _Types = dict[str, sa.types.TypeEngine[Any]]
 _TIME = UtcDateTime()
@@ -51,17 +53,12 @@ _OPERATION_TYPES: _Types = {
 class _Statements:
     """The statements, as one kind of database has them fastest."""
 
-    def __init__(self, *, arrays: bool) -> None:
-        self.arrays = arrays
-        self.lock_servers = (
-            sa.select(*_FACTS)
-            .where(
-                self._among(SERVERS.c.backend_id, sa.BigInteger(), "backend_ids"),
-                self._among(SERVERS.c.instance_name, sa.String(), "names"),
-            )
-            .order_by(SERVERS.c.id)
-            .with_for_update()
+    def __init__(self, *, at_once: bool) -> None:
+        self.at_once = at_once
+        self.lock_servers = self._lock_servers(
+            self._among(_CLUSTERS.c.name, sa.String(), "clusters")
         )
+        self.lock_servers_anywhere = self._lock_servers(sa.true())
         self.lock_operations = (
             sa.select(*_OPERATION_FACTS)
             .where(
@@ -69,20 +66,36 @@ class _Statements:
                 OPERATIONS.c.state.in_(_OPEN_JOBS),
             )
             .order_by(OPERATIONS.c.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
-        self.update_servers = self._update_servers()
-        self.update_operations = self._update_operations()
+        operations = self._update_operations()
+        servers = self._update_servers()
+        self.updates: tuple[sa.Update, ...] = (operations, servers)
+        if at_once:  # both in one statement
+            self.updates = (servers.add_cte(operations.cte("done")),)
+
+    def _lock_servers(self, where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        # A subquery's rows are read, not locked.
+        cluster = sa.select(_CLUSTERS.c.name).where(_CLUSTERS.c.id == SERVERS.c.backend_id)
+        return (
+            sa.select(cluster.scalar_subquery(), *_FACTS)
+            .where(
+                SERVERS.c.backend_id.in_(sa.select(_CLUSTERS.c.id).where(where)),
+                self._among(SERVERS.c.instance_name, sa.String(), "names"),
+            )
+            .order_by(SERVERS.c.id)
+            .with_for_update(key_share=True)
+        )
 
     def _among(
         self, column: sa.Column[Any], kind: sa.types.TypeEngine[Any], name: str
     ) -> sa.ColumnElement[bool]:
-        if self.arrays:  # one parameter: the same text, prepared once, for every batch
+        if self.at_once:  # one parameter: the same text, prepared once, for every batch
             return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(kind)))
         return column.in_(sa.bindparam(name, expanding=True))
 
     def _update_servers(self) -> sa.Update:
-        given = self._given(_SERVER_TYPES)
+        given = self._given(SERVERS, _SERVER_TYPES)
         values: dict[str, Any] = {
             name: given[name] for name in _SERVER_TYPES if name not in ("id", "moved", "now")
         }
@@ -91,36 +104,45 @@ class _Statements:
         return sa.update(SERVERS).where(SERVERS.c.id == given["id"]).values(values)
 
     def _update_operations(self) -> sa.Update:
-        given = self._given(_OPERATION_TYPES)
+        given = self._given(OPERATIONS, _OPERATION_TYPES)
         values = {name: given[name] for name in _OPERATION_TYPES if name != "id"}
         return sa.update(OPERATIONS).where(OPERATIONS.c.id == given["id"]).values(values)
 
-    def _given(self, types: _Types) -> dict[str, Any]:
-        """What a column is to become: a column of arrays side by side, or a parameter."""
-        if not self.arrays:
+    def _given(self, table: sa.Table, types: _Types) -> dict[str, Any]:
+        """What a column is to become: a column of all rows in one parameter, or a parameter."""
+        if not self.at_once:
             return {name: sa.bindparam(f"b_{name}", type_=kind) for name, kind in types.items()}
-        arrays = [
-            sa.bindparam(f"b_{name}", type_=postgresql.ARRAY(kind)) for name, kind in types.items()
-        ]
         columns = [sa.column(name, kind) for name, kind in types.items()]
-        given = sa.func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
+        rows = sa.cast(sa.bindparam(table.name, type_=sa.String()), postgresql.JSON())
+        given = (
+            sa.func.json_to_recordset(rows)
+            .table_valued(*columns, name=f"new_{table.name}")
+            .render_derived(with_types=True)
+        )
         return {name: given.c[name] for name in types}
 
 
-_ARRAYS = _Statements(arrays=True)
-_PLAIN = _Statements(arrays=False)
+_AT_ONCE = _Statements(at_once=True)
+_PLAIN = _Statements(at_once=False)
 
 
 def _statements(session: Session) -> _Statements:
-    return _ARRAYS if session.get_bind().dialect.name == "postgresql" else _PLAIN
+    return _AT_ONCE if session.get_bind().dialect.name == "postgresql" else _PLAIN
 
 
 def lock_servers(
-    session: Session, backend_ids: list[int], names: list[str]
+    session: Session, clusters: Collection[str] | None, names: Collection[str]
 ) -> Iterable[Sequence[Any]]:
-    """The facts of the servers of these names on these clusters, locked, by id."""
-    given = {"backend_ids": backend_ids, "names": names}
-    return session.connection().execute(_statements(session).lock_servers, given).all()
+    """The servers of these names on these clusters (None: on any), locked, by id.
+
+    Each is the name of its cluster and then its facts.
+    """
+    statements = _statements(session)
+    given: dict[str, list[str]] = {"names": sorted(names)}
+    if clusters is None:
+        return session.connection().execute(statements.lock_servers_anywhere, given).all()
+    given["clusters"] = sorted(clusters)
+    return session.connection().execute(statements.lock_servers, given).all()
 
 
 def lock_open_operations(session: Session, server_ids: list[int]) -> Iterable[Sequence[Any]]:
@@ -139,57 +161,60 @@ def lock_alive(session: Session, server_ids: Sequence[int]) -> Sequence[int]:
     ).all()
 
 
-def update_servers(
-    session: Session, rows: Collection[tuple[ServerFacts, bool]], now: dt.datetime
+def update(
+    session: Session,
+    servers: Collection[tuple[ServerFacts, bool]],
+    operations: Collection[OperationFacts],
+    now: dt.datetime,
 ) -> None:
-    """Store the facts; those whose row says so show something new from ``now`` on."""
-    _write(
-        session,
-        _statements(session).update_servers,
-        tuple(_SERVER_TYPES),
-        [
-            (
-                facts.id,
-                int(moved),
-                now,
-                facts.state,
-                facts.deleted,
-                facts.state_time,
-                facts.state_job_id,
-                facts.job_time,
-                facts.job_id,
-                facts.job_opcode,
-                facts.job_status,
-                facts.job_log,
-            )
-            for facts, moved in rows
-        ],
-    )
+    """Store the facts; a server whose row says so shows something new from ``now`` on."""
+    server_rows = [
+        (
+            facts.id,
+            int(moved),
+            now,
+            facts.state,
+            facts.deleted,
+            facts.state_time,
+            facts.state_job_id,
+            facts.job_time,
+            facts.job_id,
+            facts.job_opcode,
+            facts.job_status,
+            facts.job_log,
+        )
+        for facts, moved in servers
+    ]
+    operation_rows = [
+        (row.id, row.state, row.error, row.error_class, row.finished, row.due, now)
+        for row in operations
+    ]
+    if not server_rows and not operation_rows:
+        return
+    statements = _statements(session)
+    if statements.at_once:
+        # One text each for the driver, which would quote every element of an array by itself.
+        given = {
+            OPERATIONS.name: _text(tuple(_OPERATION_TYPES), operation_rows),
+            SERVERS.name: _text(tuple(_SERVER_TYPES), server_rows),
+        }
+        session.connection().execute(statements.updates[0], given)
+        return
+    _write_each(session, statements.updates[0], _OPERATION_TYPES, operation_rows)
+    _write_each(session, statements.updates[1], _SERVER_TYPES, server_rows)
 
 
-def update_operations(session: Session, rows: Collection[OperationFacts], now: dt.datetime) -> None:
-    """Store the facts of operations."""
-    _write(
-        session,
-        _statements(session).update_operations,
-        tuple(_OPERATION_TYPES),
-        [
-            (row.id, row.state, row.error, row.error_class, row.finished, row.due, now)
-            for row in rows
-        ],
-    )
-
-
-def _write(
-    session: Session, statement: sa.Update, names: tuple[str, ...], rows: list[tuple[Any, ...]]
+def _write_each(
+    session: Session, statement: sa.Update, types: _Types, rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    keys = [f"b_{name}" for name in names]
-    if _statements(session).arrays:
-        columns = zip(keys, map(list, zip(*rows, strict=True)), strict=True)
-        session.connection().execute(statement, dict(columns))
-    else:
+    if rows:
+        keys = [f"b_{name}" for name in types]
         given = [dict(zip(keys, row, strict=True)) for row in rows]
         session.connection().execute(statement, given)
+
+
+def _text(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> str:
+    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
 
 
 def touch(session: Session, server_ids: Sequence[int], now: dt.datetime) -> None:

@@ -225,7 +225,7 @@ class ServerFacts:
 
 
 def _log_of(event: StatusEvent) -> str:
-    return (event.log or "").replace("\0", "")[:500]
+    return event.log.replace("\0", "")[:500] if event.log else ""
 
 
 class OperationOutcome(Protocol):
@@ -254,7 +254,7 @@ class OperationFacts:
 
 def target_state(event: StatusEvent) -> OperState | None:
     """The state the event puts its server in, or None when it leaves it as it is."""
-    if is_gone(event):
+    if event.opcode == REMOVE and is_gone(event):
         return OperState.DESTROYED
     return TRANSITIONS.get((event.opcode, event.status))
 

@@ -14,7 +14,7 @@ OP_STATUS = "ganeti-op-status"
 
 MAX_BYTES = 1_048_576
 _MAX_NICS = 64
-_LIMITS = {"instance": 255, "operation": 64, "status": 20, "cluster": 128}
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FAILED = frozenset({"error", "canceled"})
 
 
@@ -34,60 +34,53 @@ def decode(body: bytes) -> StatusEvent:
         raise ImpossibleMessage("It is not a JSON object.")
     if said.get("type") != OP_STATUS:
         raise ImpossibleMessage(f"Its type is not {OP_STATUS!r}.")
-    status = _text(said, "status")
-    nics = said.get("nics")
+    get = said.get
+    status = _text("status", get("status"), 20)
+    cluster, log, result, nics = get("cluster"), get("logmsg"), get("result"), get("nics")
+    if log is not None and type(log) is not str:
+        raise ImpossibleMessage("Its 'logmsg' is not a text.")
     return StatusEvent(
-        instance=_text(said, "instance"),
-        opcode=_text(said, "operation"),
-        status=status,
-        job_id=_job_id(said),
-        time=_time(said),
-        cluster=_text(said, "cluster") if said.get("cluster") is not None else None,
-        log=_log(said),
-        error=_error(status, said.get("result")) if status in _FAILED else None,
-        nics=None if nics is None else _nics(nics),
+        _text("instance", get("instance"), 255),
+        _text("operation", get("operation"), 64),
+        status,
+        _job_id(get("jobId")),
+        _time(get("event_time")),
+        None if cluster is None else _text("cluster", cluster, 128),
+        log,
+        None if result is None or status not in _FAILED else _error(status, result),
+        None if nics is None else _nics(nics),
     )
 
 
-def _text(said: dict[str, Any], key: str) -> str:
-    value = said.get(key)
+def _text(key: str, value: object, longest: int) -> str:
     if type(value) is not str or not value:
         raise ImpossibleMessage(f"Its {key!r} is not a text.")
-    if len(value) > _LIMITS[key] or "\0" in value:
+    if len(value) > longest or "\0" in value:
         raise ImpossibleMessage(f"Its {key!r} is not a name that Ganeti gives.")
     return value
 
 
-def _job_id(said: dict[str, Any]) -> int:
-    value = said.get("jobId")
+def _job_id(value: object) -> int:
     if type(value) is not int or not 0 <= value <= MAX_ID:
         raise ImpossibleMessage("Its 'jobId' is not the number of a job.")
     return value
 
 
-def _time(said: dict[str, Any]) -> dt.datetime:
+def _time(value: object) -> dt.datetime:
     """Ganeti's times are [seconds, microseconds] since 1970, in UTC."""
-    match said.get("event_time"):
-        case [int(seconds), int(micros)] if (
-            type(seconds) is int and type(micros) is int and 0 <= micros < 1_000_000
-        ):
+    if type(value) is list and len(value) == 2:
+        seconds, micros = value
+        if type(seconds) is int and type(micros) is int and 0 <= micros < 1_000_000:
             try:
-                return dt.datetime.fromtimestamp(seconds, dt.UTC).replace(microsecond=micros)
-            except (OverflowError, ValueError, OSError):
+                return _EPOCH + dt.timedelta(0, seconds, micros)
+            except OverflowError:
                 pass
     raise ImpossibleMessage("Its 'event_time' is not [seconds, microseconds].")
 
 
-def _log(said: dict[str, Any]) -> str | None:
-    value = said.get("logmsg")
-    if value is not None and type(value) is not str:
-        raise ImpossibleMessage("Its 'logmsg' is not a text.")
-    return value
-
-
 def _error(status: str, result: object) -> tuple[str | None, str] | None:
     """Ganeti's class of the failure and its sentence; None when the message does not say."""
-    error = None if result is None else error_of(status, result)
+    error = error_of(status, result)
     if error is None:
         return None
     code = None if error.code is None else error.code.replace("\0", "")
