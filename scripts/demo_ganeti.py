@@ -28,6 +28,7 @@ BIN = Path(sys.executable).parent
 LAB = ROOT / "scripts" / "ganeti-lab"
 CLUSTER = "demo97"
 STEP_TIMEOUT_S = 60.0
+WORDS = {"ACTIVE": "Active", "STOPPED": "Stopped", "DELETED": "Deleted"}
 sys.path.insert(0, str(ROOT))
 
 from tests.services import MissingService, Services, free_port  # noqa: E402
@@ -194,8 +195,8 @@ class Story:
         with self._steps.step(f"{after}: {status}, in the API and on the open page"):
             wait_for(f"{status} after {after}", lambda: self._settled(server, status))
             self._page.wait_for_function(
-                "status => document.querySelector('[data-status]')?.dataset.status === status",
-                arg=status,
+                "word => document.querySelector('.status .chip')?.innerText.trim() === word",
+                arg=WORDS[status],
                 timeout=STEP_TIMEOUT_S * 1000,
             )
             if not self._page.evaluate("window.stillTheSamePage === true"):
@@ -275,7 +276,8 @@ def play(services: Services, folder: Path, database_url: str, steps: Steps) -> N
             site.start("worker", "cloudweb-worker", "production.ini")
             site.start("consumer", "cloudweb-consumer", "production.ini")
             site.start("eventd", "cloudweb-eventd", "--queue", cluster["queue"], "--cluster",
-                       cluster["cluster"], "--amqp", services.urls["rabbitmq"])  # fmt: skip
+                       cluster["cluster"], "--node", f"n1.{cluster['cluster']}",
+                       "--amqp", services.urls["rabbitmq"])  # fmt: skip
             wait_for("an answer of /readyz", lambda: ready(url))
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -322,7 +324,7 @@ def ready(url: str) -> bool:
 
 def sign_in(page: Page, url: str, password: str) -> None:
     page.goto(f"{url}/admin/")
-    page.get_by_label("E-mail").fill("operator@example.org")
+    page.get_by_label("E-mail address").fill("operator@example.org")
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{url}/admin/")
@@ -334,9 +336,12 @@ def main() -> int:
         return 1
     steps = Steps()
     try:
-        with Services(["postgresql", "rabbitmq", "chromium"]) as services:
-            with services.database("postgresql") as url, tempfile.TemporaryDirectory() as folder:
-                play(services, Path(folder), url, steps)
+        with (
+            Services(["postgresql", "rabbitmq", "chromium"]) as services,
+            services.database("postgresql") as url,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            play(services, Path(folder), url, steps)
     except (StepFailed, MissingService) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -89,12 +89,12 @@ def test_a_job_is_found_by_its_reason(cluster: Driver) -> None:
     assert cluster.client.find_job(reason[:-1]) is None
 
 
-def test_the_newest_job_of_a_reason_is_found(cluster: Driver) -> None:
+def test_the_first_job_of_a_reason_is_found(cluster: Driver) -> None:
     name = cluster.create()
     reason = f"twice:{name}"
-    cluster.run(cluster.client.shutdown_instance(name, reason))
-    second = cluster.run(cluster.client.startup_instance(name, reason))
-    assert cluster.client.find_job(reason) == second
+    first = cluster.run(cluster.client.shutdown_instance(name, reason))
+    cluster.run(cluster.client.startup_instance(name, reason))
+    assert cluster.client.find_job(reason) == first
 
 
 def test_a_second_instance_of_a_name_already_exists(cluster: Driver) -> None:

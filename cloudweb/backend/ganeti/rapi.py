@@ -138,8 +138,11 @@ class RapiClient:
         return sorted(jobs, key=lambda job: job.id)
 
     def find_job(self, reason_key: str) -> Job | None:
-        """The newest job whose reason trail holds this key, whole; None if there is none."""
-        for job in reversed(self.jobs_bulk()):
+        """The first job whose reason trail holds this key, whole; None if there is none.
+
+        Should there be a second, it came when the first had done the work.
+        """
+        for job in self.jobs_bulk():
             if any(reason_key in op.reasons for op in job.ops):
                 try:
                     return self.job(job.id)
