@@ -20,10 +20,9 @@ def upgrade(door: Door) -> None:
     url = door.settings.database_url
     before = migrations.upgrade(url)
     newest = migrations.position(url).newest
-    if before == newest:
-        click.echo(f"The database is at {newest}, the newest.")
-    else:
-        click.echo(f"The database is at {newest}, the newest; it was at {before or 'none'}.")
+    was = f"at {before}" if before else "empty"
+    changed = "" if before == newest else f"; it was {was}"
+    click.echo(f"The database is at {newest}, the newest{changed}.")
 
 
 @db.command()

@@ -125,7 +125,12 @@ def _add_operator(session: Session, door: Door) -> str | None:
         return None
     password = secrets.token_urlsafe(12)
     accounts.create(
-        session, door.identity, email=OPERATOR, name="Olga", role=Role.ADMIN, password=password
+        session,
+        door.identity,
+        email=OPERATOR,
+        name="Demo operator",
+        role=Role.ADMIN,
+        password=password,
     )
     return password
 
@@ -134,7 +139,7 @@ def _add_user(session: Session, door: Door) -> str | None:
     """A token of the user, if there was none yet."""
     if accounts.find(session, USER) is not None:
         return None
-    user = accounts.create(session, door.identity, email=USER, name="Uma")
+    user = accounts.create(session, door.identity, email=USER, name="Demo user")
     return accounts.add_token(session, door.identity, user, name=TOKEN_NAME, expires=None)
 
 

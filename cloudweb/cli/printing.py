@@ -32,10 +32,7 @@ def listing(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool) -
         _print_json(list(rows))
         return
     cells = [list(columns.values()), *([_text(row[key]) for key in columns] for row in rows)]
-    numeric = [
-        bool(rows) and all(_is_number(row[key]) or row[key] is None for row in rows)
-        for key in columns
-    ]
+    numeric = [_is_numeric([row[key] for row in rows]) for key in columns]
     widths = [max(_width(line[i]) for line in cells) for i in range(len(columns))]
     for line in cells:
         padded = (
@@ -73,8 +70,9 @@ def _print_json(value: object) -> None:
     click.echo(orjson.dumps(value, option=options).decode())
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_numeric(values: Sequence[object]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(type(value) in (int, float) for value in known)
 
 
 _SPELT: tuple[tuple[type, Callable[[Any], str]], ...] = (

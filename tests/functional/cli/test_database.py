@@ -21,7 +21,7 @@ def execute(url: str, statement: str) -> None:
 def test_upgrade_makes_the_tables_of_the_models(fresh_cli: Terminal) -> None:
     assert fresh_cli.json("db", "current") == {"current": None, "newest": "0001"}
 
-    assert "it was at none" in fresh_cli("db", "upgrade")
+    assert "it was empty" in fresh_cli("db", "upgrade")
 
     assert fresh_cli.json("db", "current") == {"current": "0001", "newest": "0001"}
     assert fresh_cli("db", "check") == "The tables are those of this release.\n"

@@ -17,7 +17,6 @@ def enqueue(sessions: SessionFactory, server: Server, opcode: str) -> Operation:
 
 
 def test_a_flavor_is_made_once_and_listed(cli: Terminal) -> None:
-
     assert cli(*FLAVOR, "--cpu", 2).startswith("Flavor C2R2048D20drbd has id ")
 
     rows = cli.json("flavor", "list")
@@ -26,7 +25,6 @@ def test_a_flavor_is_made_once_and_listed(cli: Terminal) -> None:
 
 
 def test_an_impossible_flavor_is_refused(cli: Terminal) -> None:
-
     assert "at least 1 CPU" in cli.refusal(*FLAVOR, "--cpu", 0)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -79,6 +80,15 @@ def test_every_noun_explains_itself() -> None:
         result = CliRunner().invoke(main, [noun, "--help"])
         assert result.exit_code == 0, result.output
         assert noun in CliRunner().invoke(main, ["--help"]).stdout
+
+
+def test_every_command_has_its_line_in_the_documentation(project: Path) -> None:
+    written = (project / "docs/commands.md").read_text()
+    for noun in NOUNS:
+        command = main.get_command(click.Context(main), noun)
+        verbs = list(command.commands) if isinstance(command, click.Group) else [""]
+        missing = [verb for verb in verbs if f"$ cloudweb {noun} {verb}".rstrip() not in written]
+        assert not missing, noun
 
 
 def test_help_and_the_settings_do_without_the_web_and_the_database() -> None:
