@@ -74,12 +74,17 @@ def join(shape: Shape, fragments: Sequence[bytes], notation: Notation) -> bytes:
 class FragmentCache:
     """Ready-made pieces of lists, at most ``size`` of them, the least lately used going first.
 
-    The key holds the object's version, so a piece is never stale and nothing is invalidated.
+    The key holds the object's version, so a piece is never stale and nothing is invalidated. Whole
+    lists are kept too, at most ``whole_bytes`` of them, each with the versions it was made of.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, whole_bytes: int = 8 << 20) -> None:
         self._size = size
         self._pieces: collections.OrderedDict[tuple[Any, ...], bytes] = collections.OrderedDict()
+        self._whole_bytes = whole_bytes
+        self._whole: collections.OrderedDict[Any, tuple[Sequence[Any], bytes]]
+        self._whole = collections.OrderedDict()
+        self._held = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -97,9 +102,13 @@ class FragmentCache:
         A loaded row has ``id`` and ``version`` of its own: what changed since ``versions`` was
         read is shown as it is now, and kept under what it is.
         """
-        pieces = self._pieces
         base = (id(shape), notation)
-        found = [pieces.get((base, *pair)) for pair in versions]
+        # Lists are of one owner's objects, and an object has one owner: its first id names a list.
+        slot = (base, versions[0][0]) if versions else (base, None)
+        kept = self._whole.get(slot)
+        if kept is not None and kept[0] == versions:
+            return kept[1]
+        found = [self._pieces.get((base, *pair)) for pair in versions]
         missing = [pair[0] for pair, piece in zip(versions, found, strict=True) if piece is None]
         if missing:
             fresh = {row.id: self._keep(base, shape, notation, row) for row in load(missing)}
@@ -108,7 +117,19 @@ class FragmentCache:
                 for pair, piece in zip(versions, found, strict=True)
             ]
         self._touch(base, versions)
-        return join(shape, [piece for piece in found if piece is not None], notation)
+        whole = join(shape, [piece for piece in found if piece is not None], notation)
+        if not missing:  # what was loaded may be newer than the versions
+            self._keep_whole(slot, versions, whole)
+        return whole
+
+    def _keep_whole(self, slot: Any, versions: Sequence[Any], whole: bytes) -> None:
+        with self._lock:
+            _, replaced = self._whole.pop(slot, ((), b""))
+            self._whole[slot] = (versions, whole)
+            self._held += len(whole) - len(replaced)
+            while self._held > self._whole_bytes:
+                _, (_, dropped) = self._whole.popitem(last=False)
+                self._held -= len(dropped)
 
     def _keep(self, base: tuple[Any, ...], shape: Shape, notation: Notation, row: Any) -> bytes:
         if notation is Notation.JSON:
