@@ -39,7 +39,7 @@ IMAGES = (
 
 KEPT = f"""\
 The demo data is there already and is kept; passwords and tokens are shown only when they are made.
-To have another token or operator:
+For another token or another operator run
   cloudweb token add --user {USER} --name another
   cloudweb user add NAME@example.org --role admin
 """
