@@ -281,7 +281,9 @@ def new_server(make_server: Make, make_user: Make, make_backend: Make, make_flav
 
 
 @hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(histories.histories(), st.randoms(use_true_random=False))
 def test_any_order_any_repeats_and_any_batches_end_alike(

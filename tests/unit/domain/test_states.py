@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudweb.domain import states
@@ -129,6 +129,7 @@ def test_a_log_is_stored_as_far_as_it_can_be() -> None:
     assert server.job_log == "ab" + "x" * 498
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories.histories(), st.data())
 def test_the_order_of_events_does_not_matter(
     history: list[StatusEvent], data: st.DataObject
