@@ -38,7 +38,6 @@ class Settings:
     trust_forwarded: bool = False
     """A proxy in front sets X-Forwarded-For: the address in audit and limits comes from it."""
     max_body_bytes: int = 1_048_576
-    poll_limit_s: int = 3600
 
     instance_prefix: str = "snf-"
     """Ganeti names of our instances are this and the server's id; it ends in a dash."""

@@ -203,10 +203,8 @@ class Lane:
         self._breaker.answered()
         if job_id is None:
             return
-        agents = self.target.event_source is EventSource.AGENTS
-        ask_in_s = self._settings.worker_safety_follow_s if agents else 0.0
         with unit_of_work(self._sessions) as session:
-            operations.record_submitted(session, operation.id, job_id, ask_in_s=ask_in_s)
+            operations.record_submitted(session, operation.id, job_id)
         self._count("submitted", operation, job=job_id)
 
     def _adopt_or_send(self, client: RapiClient, operation: Operation) -> int | None:

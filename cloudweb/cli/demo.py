@@ -92,7 +92,6 @@ def _add_clusters(session: Session, door: Door) -> None:
             password_sealed=door.sealer.seal(spec.password),
             report=report(spec),
         )
-        session.flush()  # what follows locks the row by reading it anew
         fleet.set_drained(session, door.identity, backend, drained=False, reason="demo")
 
 

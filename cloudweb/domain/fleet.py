@@ -108,6 +108,7 @@ def add(
 
 def modify(session: Session, identity: Identity, backend: Backend, **changes: Any) -> None:
     """Change the address, credentials, TLS or event source; secrets stay out of the audit."""
+    session.flush()  # a refresh would undo what was changed before
     session.refresh(backend, with_for_update=True)
     for key, value in changes.items():
         setattr(backend, key, value)
@@ -148,6 +149,7 @@ def _set(
             "The reason is one line of at most 255 characters.",
             details={"reason": "One line of at most 255 characters."},
         )
+    session.flush()  # a refresh would undo what was changed before
     session.refresh(backend, with_for_update=True)
     before = getattr(backend, flag)
     if before == value:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cloudweb import faults
 from cloudweb.domain import hearing_sql, states
-from cloudweb.domain.operations import advance
+from cloudweb.domain.operations import ASK_NOW, advance
 from cloudweb.domain.states import NicReport, OperationFacts, ServerFacts, StatusEvent
 from cloudweb.models import Backend, Nic, Server, utc_now
 
@@ -148,7 +148,7 @@ class _Operations:
         if operation is None:
             return False
         if states.needs_a_look(event):
-            operation.due = utc_now()
+            operation.due = ASK_NOW
             self._changed[operation.id] = operation
             return False
         status = "success" if states.is_gone(event) else event.status

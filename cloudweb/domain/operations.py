@@ -25,6 +25,9 @@ from cloudweb.models import (
 CHANNEL = "cloudweb_operations"
 """The PostgreSQL channel on which new operations are announced at commit."""
 
+ASK_NOW = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+"""The ``due`` of an open job that is to be asked about at once."""
+
 
 def enqueue(
     session: Session,
@@ -148,19 +151,13 @@ def note_sending(session: Session, operation: Operation) -> bool:
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def record_submitted(
-    session: Session, operation_id: int, job_id: int, *, ask_in_s: float = 0.0
-) -> None:
-    """Record the job of a submission; what was heard of the job meanwhile is not lost.
-
-    The job is first asked about in ``ask_in_s`` seconds, unless it is heard of by itself.
-    """
+def record_submitted(session: Session, operation_id: int, job_id: int) -> None:
+    """Record the job of a submission; what was heard of the job meanwhile is not lost."""
     server, operation = _lock(session, operation_id)
     if states.OPERATION_RANK[operation.state] > states.OPERATION_RANK[OperationState.SUBMITTING]:
         return
     operation.state, operation.job_id = OperationState.SUBMITTED, job_id
-    operation.submitted = now = utc_now()
-    operation.due = now + dt.timedelta(seconds=ask_in_s)
+    operation.submitted = operation.due = utc_now()
     if server is None:
         return
     if server.job_id == job_id and server.job_opcode == operation.opcode:
@@ -208,21 +205,25 @@ def put_off(
 def claim_open_jobs(
     session: Session, backend_id: int, *, every_s: float, limit: int = 50
 ) -> list[Operation]:
-    """Open jobs of a cluster it is time to ask about; they are due again in ``every_s``."""
+    """Open jobs of a cluster that nobody asked about for ``every_s``; now somebody does.
+
+    ``due`` of an open job is when it was last asked about, so that how often that happens can
+    change under it.
+    """
     now = utc_now()
     rows = session.scalars(
         sa.select(Operation)
         .where(
             Operation.backend_id == backend_id,
             Operation.state.in_((OperationState.SUBMITTED, OperationState.RUNNING)),
-            Operation.due <= now,
+            Operation.due <= now - dt.timedelta(seconds=every_s),
         )
         .order_by(Operation.due, Operation.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
     for row in rows:
-        row.due = now + dt.timedelta(seconds=every_s)
+        row.due = now
     return list(rows)
 
 

@@ -46,7 +46,7 @@ class Operation(Base):
 
     ``key`` goes into the job's reason trail; by it a job whose answer was lost is found again.
     ``sent`` is set before anything is sent and cleared only when it surely was not accepted.
-    ``due`` is when a worker should next look at the row (submit it, or ask about its job).
+    ``due`` is when a worker should next submit the row, or when its job was last asked about.
     """
 
     __tablename__ = "operations"

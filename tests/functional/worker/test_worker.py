@@ -14,6 +14,7 @@ from cloudweb.domain import servers, states
 from cloudweb.domain.states import ApiStatus
 from cloudweb.models import (
     Backend,
+    EventSource,
     Nic,
     Operation,
     OperationState,
@@ -290,3 +291,18 @@ def test_a_job_ganeti_forgot_is_judged_by_what_the_instance_is(world: World, ini
     with running(WORKER, ini):
         assert [op.state for op in world.settled()] == [OperationState.SUCCESS]
     assert world.status(server) is ApiStatus.ACTIVE
+
+
+def test_jobs_of_a_cluster_that_loses_its_agents_are_asked_about(world: World, ini: Path) -> None:
+    def events(source: EventSource) -> None:
+        with unit_of_work(world.sessions) as session:
+            session.get_one(Backend, world.cloud.backend.id).event_source = source
+
+    events(EventSource.AGENTS)
+    with running(WORKER, ini):
+        server = world.create()
+        wait_for(lambda: len(world.instances()) == 1)
+        time.sleep(0.5)
+        assert world.status(server) is ApiStatus.BUILD
+        events(EventSource.AGENTLESS)
+        world.becomes(server, ApiStatus.ACTIVE)
