@@ -6,6 +6,7 @@ the element, the rest child elements. Nothing here knows HTTP.
 
 import dataclasses
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -36,7 +37,7 @@ class Scalar:
         value = self.get(row) if self.xml else None
         if value is None:
             return "" if self.optional or not self.xml else f' {self.name}=""'
-        return f" {self.name}={quoteattr(_xml_text(value))}"
+        return f" {self.name}={_quoted(_xml_text(value))}"
 
     def child(self, row: Any) -> str:
         return ""
@@ -63,7 +64,7 @@ class Mapped:
         if not values:
             return ""
         items = "".join(
-            f"<{self.item} key={quoteattr(k)}>{escape(v)}</{self.item}>" for k, v in values.items()
+            f"<{self.item} key={_quoted(k)}>{escape(v)}</{self.item}>" for k, v in values.items()
         )
         return f"<{self.name}>{items}</{self.name}>"
 
@@ -114,6 +115,11 @@ class Shape:
         self._fields = tuple(fields)
         self._attributes = tuple(field for field in self._fields if isinstance(field, Scalar))
         self._children = tuple(field for field in self._fields if not isinstance(field, Scalar))
+        # Most of a document are scalars that are always there: those need no call of their own.
+        self._always = tuple((f.name, f.get) for f in self._attributes if f.json and not f.optional)
+        self._sometimes = tuple(
+            f for f in self._fields if not isinstance(f, Scalar) or (f.json and f.optional)
+        )
         spaces = namespaces if namespaces is not None else {"xmlns": COMPUTE_NS}
         self.xmlns = "".join(f" {k}={quoteattr(v)}" for k, v in spaces.items())
 
@@ -124,8 +130,8 @@ class Shape:
 
     def to_json(self, row: Any) -> dict[str, Any]:
         """The row as a JSON object."""
-        out: dict[str, Any] = {}
-        for field in self._fields:
+        out = {name: get(row) for name, get in self._always}
+        for field in self._sometimes:
             field.add_json(row, out)
         return out
 
@@ -136,6 +142,14 @@ class Shape:
             opening += scalar.attribute(row)
         inner = "".join([field.child(row) for field in self._children])
         return f"<{opening}>{inner}</{self.name}>" if inner else f"<{opening}/>"
+
+
+_SPECIAL = re.compile(r"[&<>\"\n\r\t]")
+
+
+def _quoted(text: str) -> str:
+    """An attribute's value; few hold what must be escaped."""
+    return quoteattr(text) if _SPECIAL.search(text) else f'"{text}"'
 
 
 def _xml_text(value: Any) -> str:
