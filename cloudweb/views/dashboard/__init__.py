@@ -10,6 +10,7 @@ from cloudweb.views.dashboard import pages, statics
 
 _ID = r"{id:\d{1,18}}"
 _ROUTES = {
+    "admin.root": "/admin",
     "admin.overview": "/admin/",
     "admin.login": "/admin/login",
     "admin.logout": "/admin/logout",

@@ -1,7 +1,9 @@
 """The page an operator sees first: what needs a person, then the clusters, then what happened."""
 
+from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
+from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from cloudweb.domain import attention, flavors, fleet, operations
@@ -10,6 +12,12 @@ from cloudweb.views.dashboard import pages
 from cloudweb.views.dashboard.backends import stale_after_s
 
 _RECENT = 10
+
+
+@view_config(route_name="admin.root", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def enter(request: Request) -> Response:
+    """GET /admin: to its first page."""
+    return HTTPSeeOther(request.route_path("admin.overview"))
 
 
 @view_config(

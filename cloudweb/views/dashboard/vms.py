@@ -95,8 +95,15 @@ def _show(request: Request, *, status: int = 200, error: str = "") -> Response:
         obstacles=_obstacles(row, recent, backend),
         history=audit.list_for(request.db, "server", row.server.id),
         error=error,
-        done=request.GET.get("done", ""),
+        asked=_asked(recent, request.GET.get("done", "")),
     )
+
+
+def _asked(recent: Sequence[OperationRow], verb: str) -> OperationRow | None:
+    """What was just asked for, while it is still to be done."""
+    wanted = (row for row in recent if row.operation.opcode == _OPCODES.get(verb))
+    newest = next(wanted, None)
+    return newest if newest is not None and newest.operation.state in OPEN_STATES else None
 
 
 def _id(request: Request) -> int:

@@ -61,9 +61,16 @@ def test_signing_in_leads_to_where_one_wanted_and_out_again(
 
 @pytest.mark.parametrize(
     "target",
-    ["//evil.example", "https://evil.example/admin/", "/\\evil", "/api/", "javascript:x",
-     "/admin/\r\nSet-Cookie:x", "/adminx"],
-)  # fmt: skip
+    [
+        "//evil.example",
+        "https://evil.example/admin/",
+        "/\\evil",
+        "/api/",
+        "javascript:x",
+        "/admin/\r\nSet-Cookie:x",
+        "/adminx",
+    ],
+)
 def test_after_signing_in_nobody_is_sent_elsewhere(
     target: str, app: webtest.TestApp, make_user: Callable
 ) -> None:
@@ -117,8 +124,9 @@ def test_a_role_sees_and_does_what_it_may_and_no_more(
 ) -> None:
     server = make_server(state=OperState.STOPPED)
     sign_in(role)
-    vm, backend = (app.get(f"/admin/{p}") for p in
-                   (f"vms/{server.id}", f"backends/{server.backend_id}"))  # fmt: skip
+    vm, backend = (
+        app.get(f"/admin/{p}") for p in (f"vms/{server.id}", f"backends/{server.backend_id}")
+    )
     token = app.cookies["csrf"]
     for path, roles in _MAY:
         url = f"/admin/{path.format(s=server.id, b=server.backend_id)}"
@@ -202,9 +210,15 @@ def _set_state(app: webtest.TestApp, rows: Callable, server: Any, state: OperSta
     ],
 )
 def test_an_act_that_hurts_is_confirmed_first_and_done_once(
-    verb: str, fields: dict[str, str], opcode: str, arguments: dict[str, str],
-    app: webtest.TestApp, sign_in: Callable, make_server: Callable, rows: Callable,
-) -> None:  # fmt: skip
+    verb: str,
+    fields: dict[str, str],
+    opcode: str,
+    arguments: dict[str, str],
+    app: webtest.TestApp,
+    sign_in: Callable,
+    make_server: Callable,
+    rows: Callable,
+) -> None:
     server = make_server()
     sign_in(Role.ADMIN)
     form = app.get(f"/admin/vms/{server.id}").click(href=f"/{verb}$").forms[1]
@@ -261,9 +275,12 @@ def test_what_cannot_be_done_now_says_why(
 
 
 def test_draining_shows_what_follows_and_needs_a_reason(
-    app: webtest.TestApp, sign_in: Callable, make_backend: Callable, make_flavor: Callable,
+    app: webtest.TestApp,
+    sign_in: Callable,
+    make_backend: Callable,
+    make_flavor: Callable,
     rows: Callable,
-) -> None:  # fmt: skip
+) -> None:
     one, _other = make_backend(disk_templates=["ext"]), make_backend(disk_templates=["plain"])
     make_flavor(disk_template="ext_vlmc", disk_gb=80)
     make_flavor(disk_template="plain", disk_gb=5, ram_mb=256)
@@ -305,9 +322,12 @@ def test_a_preview_of_a_backend_that_has_changed_is_shown_again(
 
 
 def test_undraining_is_the_mirror_image(
-    app: webtest.TestApp, sign_in: Callable, make_backend: Callable, make_flavor: Callable,
+    app: webtest.TestApp,
+    sign_in: Callable,
+    make_backend: Callable,
+    make_flavor: Callable,
     rows: Callable,
-) -> None:  # fmt: skip
+) -> None:
     backend = make_backend(drained=True)
     make_flavor(disk_gb=11)
     sign_in()
