@@ -11,8 +11,8 @@ import pytest
 from cloudweb.models import Base, SessionFactory, make_engine, unit_of_work
 from cloudweb.settings import Settings
 from tests.functional.consumer.conftest import Bus, Fleet, wait_until
-from tests.functional.consumer.restarting import Restartable, private_server
 from tests.functional.processes import end, running, write_ini
+from tests.functional.restarting import Restartable, private_server
 
 CONSUMER = "cloudweb.backend.amqp.consumer"
 
