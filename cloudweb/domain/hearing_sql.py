@@ -55,14 +55,12 @@ class _Statements:
 
     def __init__(self, *, at_once: bool) -> None:
         self.at_once = at_once
-        self.lock_servers = self._lock_servers(
-            self._among(_CLUSTERS.c.name, sa.String(), "clusters")
-        )
+        self.lock_servers = self._lock_servers(self._named(_CLUSTERS.c.name, "clusters"))
         self.lock_servers_anywhere = self._lock_servers(sa.true())
         self.lock_operations = (
             sa.select(*_OPERATION_FACTS)
             .where(
-                self._among(OPERATIONS.c.server_id, sa.BigInteger(), "server_ids"),
+                self._one_of(OPERATIONS.c.server_id, "server_ids"),
                 OPERATIONS.c.state.in_(_OPEN_JOBS),
             )
             .order_by(OPERATIONS.c.id)
@@ -81,17 +79,25 @@ class _Statements:
             sa.select(cluster.scalar_subquery(), *_FACTS)
             .where(
                 SERVERS.c.backend_id.in_(sa.select(_CLUSTERS.c.id).where(where)),
-                self._among(SERVERS.c.instance_name, sa.String(), "names"),
+                self._named(SERVERS.c.instance_name, "names"),
             )
             .order_by(SERVERS.c.id)
             .with_for_update(key_share=True)
         )
 
-    def _among(
-        self, column: sa.Column[Any], kind: sa.types.TypeEngine[Any], name: str
-    ) -> sa.ColumnElement[bool]:
-        if self.at_once:  # one parameter: the same text, prepared once, for every batch
-            return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(kind)))
+    # One parameter for all of them: the same text, prepared once, for every batch.
+
+    def _one_of(self, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+        """For a column with an index of its own: its entries are looked up one by one."""
+        if self.at_once:
+            return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(_BIG)))
+        return column.in_(sa.bindparam(name, expanding=True))
+
+    def _named(self, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+        """For a column that may be compared in every row: by hash, not with each name in turn."""
+        if self.at_once:
+            names = sa.bindparam(name, type_=postgresql.ARRAY(_TEXT))
+            return column.in_(sa.select(sa.func.unnest(names)))
         return column.in_(sa.bindparam(name, expanding=True))
 
     def _update_servers(self) -> sa.Update:
@@ -101,12 +107,18 @@ class _Statements:
         }
         values["version"] = SERVERS.c.version + given["moved"]
         values["updated"] = sa.case((given["moved"] == 1, given["now"]), else_=SERVERS.c.updated)
-        return sa.update(SERVERS).where(SERVERS.c.id == given["id"]).values(values)
+        return self._by_id(SERVERS, given).values(values)
 
     def _update_operations(self) -> sa.Update:
         given = self._given(OPERATIONS, _OPERATION_TYPES)
         values = {name: given[name] for name in _OPERATION_TYPES if name != "id"}
-        return sa.update(OPERATIONS).where(OPERATIONS.c.id == given["id"]).values(values)
+        return self._by_id(OPERATIONS, given).values(values)
+
+    def _by_id(self, table: sa.Table, given: dict[str, Any]) -> sa.Update:
+        update = sa.update(table).where(table.c.id == given["id"])
+        if self.at_once:  # else it reads the whole table, and what is dead in it
+            update = update.where(self._one_of(table.c.id, f"{table.name}_ids"))
+        return update
 
     def _given(self, table: sa.Table, types: _Types) -> dict[str, Any]:
         """What a column is to become: a column of all rows in one parameter, or a parameter."""
@@ -197,6 +209,8 @@ def update(
         given = {
             OPERATIONS.name: _text(tuple(_OPERATION_TYPES), operation_rows),
             SERVERS.name: _text(tuple(_SERVER_TYPES), server_rows),
+            f"{OPERATIONS.name}_ids": [row[0] for row in operation_rows],
+            f"{SERVERS.name}_ids": [row[0] for row in server_rows],
         }
         session.connection().execute(statements.updates[0], given)
         return

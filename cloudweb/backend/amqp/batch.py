@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import traceback
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pika
 import sqlalchemy as sa
@@ -23,8 +24,7 @@ class DatabaseAway(Exception):
     """Nothing is wrong with the messages: the database cannot take them now."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message the broker delivered and has not been told what became of."""
 
     tag: int
@@ -58,18 +58,8 @@ def apply(sessions: SessionFactory, deliveries: Sequence[Delivery]) -> Verdict:
     Raises:
         DatabaseAway: some may have been applied; applying all again is harmless.
     """
-    dead: list[DeadLetter] = []
-    events: list[StatusEvent] = []
-    senders: list[Delivery] = []
-    for delivery in deliveries:
-        try:
-            event = decode(delivery.body)
-            hearing.check((event,))
-        except Fault as fault:
-            dead.append(DeadLetter(delivery, fault.message))
-        else:
-            events.append(event)
-            senders.append(delivery)
+    heard, dead = _read(deliveries)
+    events = [event for _, event in heard]
     outcomes: collections.Counter[str] = collections.Counter()
     try:
         outcomes.update(_apply(sessions, events))
@@ -78,12 +68,29 @@ def apply(sessions: SessionFactory, deliveries: Sequence[Delivery]) -> Verdict:
     except Exception as error:  # noqa: BLE001  (whatever it was: one message must not stop others)
         log.info("batch failed, applying one by one", extra={"error": repr(error)[:500]})
         outcomes.clear()
-        for delivery, event in zip(senders, events, strict=True):
+        for delivery, event in heard:
             letter = _apply_alone(sessions, delivery, event, outcomes)
             if letter is not None:
                 dead.append(letter)
     oldest = min((event.time for event in events), default=None)
     return Verdict(outcomes, dead, oldest)
+
+
+def _read(
+    deliveries: Sequence[Delivery],
+) -> tuple[list[tuple[Delivery, StatusEvent]], list[DeadLetter]]:
+    """The messages that make sense, with their events, and those that do not."""
+    heard: list[tuple[Delivery, StatusEvent]] = []
+    dead: list[DeadLetter] = []
+    for delivery in deliveries:
+        try:
+            event = decode(delivery.body)
+            hearing.check((event,))
+        except Fault as fault:
+            dead.append(DeadLetter(delivery, fault.message))
+        else:
+            heard.append((delivery, event))
+    return heard, dead
 
 
 def _apply_alone(
