@@ -89,7 +89,12 @@ class Web:
 @contextlib.contextmanager
 def process(place: Path, *command: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A process of this project, ended when the block ends."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CLOUDWEB_")}
+    # Bytecode is kept, as wherever cloudweb is installed.
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith("CLOUDWEB_") and k != "PYTHONDONTWRITEBYTECODE"
+    }
     with (place / "output.log").open("ab") as log:
         started = subprocess.Popen(
             [sys.executable, *command],

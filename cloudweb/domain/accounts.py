@@ -116,20 +116,27 @@ def revoke_tokens(session: Session, identity: Identity, user: User, *, name: str
 
 def by_token(session: Session, text: str, *, address: str, request_id: str) -> Identity | None:
     """Whose valid token this is; one statement."""
-    now = utc_now()
-    row = session.execute(
-        sa.select(User.id, User.email, User.role)
-        .join(Token, Token.user_id == User.id)
-        .where(
-            Token.digest == digest(text),
-            Token.revoked.is_(None),
-            sa.or_(Token.expires.is_(None), Token.expires > now),
-            User.state == UserState.ACTIVE,
-        )
-    ).one_or_none()
+    row = (
+        session.connection()
+        .execute(_BY_TOKEN, {"given": digest(text), "now": utc_now()})
+        .one_or_none()
+    )
     if row is None:
         return None
-    return Identity(row.id, row.email, row.role, "api", address, request_id)
+    return Identity(row[0], row[1], row[2], "api", address, request_id)
+
+
+_users, _tokens = User.__table__.c, Token.__table__.c
+_BY_TOKEN = (
+    sa.select(_users.id, _users.email, _users.role)
+    .join_from(Token.__table__, User.__table__, _tokens.user_id == _users.id)
+    .where(
+        _tokens.digest == sa.bindparam("given"),
+        _tokens.revoked.is_(None),
+        sa.or_(_tokens.expires.is_(None), _tokens.expires > sa.bindparam("now")),
+        _users.state == UserState.ACTIVE,
+    )
+)
 
 
 def sign_in(

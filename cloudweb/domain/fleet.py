@@ -197,13 +197,17 @@ def choose(session: Session, flavor: Flavor) -> Backend:
     """The cluster for a new server of this flavor: the one with the lowest score that fits.
 
     The chosen row's free memory and disk shrink at once, so that a burst spreads; the next
-    refresh sets them right. Raises ServiceUnavailable when no cluster takes it.
+    refresh sets them right. A cluster that does not answer looks as empty as when it last did,
+    so it is only chosen when none answers. Raises ServiceUnavailable when no cluster takes it.
     """
     candidates = [backend for backend in list_all(session) if takes(backend, flavor)]
     if not candidates:
         raise faults.ServiceUnavailable("No available backends")
-    fitting = [backend for backend in candidates if fits(backend, flavor)]
-    chosen = min(fitting or candidates, key=lambda backend: (score(backend), backend.id))
+    answering = [backend for backend in candidates if backend.unreachable_since is None]
+    fitting = [backend for backend in answering if fits(backend, flavor)]
+    chosen = min(
+        fitting or answering or candidates, key=lambda backend: (score(backend), backend.id)
+    )
     _take(session, chosen, flavor)
     return chosen
 

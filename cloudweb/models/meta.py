@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import enum
+import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 MAX_ID = 2**63 - 1
 
 _SQLITE_WRITE = "cloudweb_sqlite_write"
+_PING_AFTER_S = 1.0
 
 
 class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
@@ -113,15 +115,34 @@ def make_engine(url: str, *, pool_size: int = 10, statement_timeout_s: int = 30)
         connect["options"] = f"-c statement_timeout={statement_timeout_s * 1000} -c timezone=UTC"
     else:
         connect["init_command"] = "SET time_zone='+00:00'"
-    return sa.create_engine(
+    engine = sa.create_engine(
         parsed,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
         connect_args=connect,
     )
+    _ping_rested(engine)
+    return engine
+
+
+def _ping_rested(engine: Engine) -> None:
+    # SQLAlchemy's own ping is one more round trip a request; a connection used a moment ago is fit.
+    @sa.event.listens_for(engine, "checkin")
+    def on_checkin(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        rested = time.monotonic() - record.info.get("rests_since", time.monotonic())
+        if rested < _PING_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            # All connections of that age are as bad; the pool makes a new one.
+            raise sa.exc.InvalidatePoolError from error
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -145,7 +166,10 @@ class SessionFactory:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._read = orm.sessionmaker(engine, expire_on_commit=False, autoflush=True)
+        # Each statement of a reader stands for itself; PostgreSQL then needs no BEGIN and COMMIT.
+        plain = engine.dialect.name == "postgresql"
+        reading = engine.execution_options(isolation_level="AUTOCOMMIT") if plain else engine
+        self._read = orm.sessionmaker(reading, expire_on_commit=False)
         self._write = orm.sessionmaker(
             engine.execution_options(**{_SQLITE_WRITE: True}), expire_on_commit=False
         )
