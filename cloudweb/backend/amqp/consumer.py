@@ -161,10 +161,10 @@ class Consumer:
         verdict = self._apply(link, deliveries)
         for letter in verdict.dead:
             link.bury(letter)
-            log.warning(
-                "dead letter",
-                extra={"reason": letter.reason[:300], "trace": letter.traceback[-2000:]},
-            )
+            facts = {"reason": letter.reason[:300]}
+            if letter.traceback:
+                facts["trace"] = letter.traceback[-2000:]
+            log.warning("dead letter", extra=facts)
         link.acknowledge(deliveries[-1].tag)
         took_s = time.perf_counter() - started
         self._count(verdict, took_s)
