@@ -125,7 +125,8 @@ def document(
         return cache.document(
             SERVER,
             notation,
-            servers.list_versions(session, owner.identity),
+            owner.identity.user_id,
+            servers.stamp(session, owner.identity),
             lambda ids: servers.load(session, ids),
         )
 

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,9 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def _factory(database_url: str) -> Iterator[SessionFactory]:
-    factory = SessionFactory(models.make_engine(database_url))
+    factory = SessionFactory.for_web(database_url, pool_size=10, statement_timeout_s=30)
     yield factory
-    factory.engine.dispose()
+    factory.dispose()
 
 
 @pytest.fixture
@@ -289,16 +289,18 @@ def cloud(
 class StatementCounter:
     """Counts the SQL statements of a block; transaction control is not counted."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self.engine = engine
+    def __init__(self, engines: Sequence[sa.Engine]) -> None:
+        self.engines = engines
         self.statements: list[str] = []
 
     def __enter__(self) -> "StatementCounter":
-        sa.event.listen(self.engine, "before_cursor_execute", self._note)
+        for engine in self.engines:
+            sa.event.listen(engine, "before_cursor_execute", self._note)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        sa.event.remove(self.engine, "before_cursor_execute", self._note)
+        for engine in self.engines:
+            sa.event.remove(engine, "before_cursor_execute", self._note)
 
     def _note(self, _conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if not statement.startswith("BEGIN"):
@@ -311,7 +313,7 @@ class StatementCounter:
 @pytest.fixture
 def count_statements(sessions: SessionFactory) -> Callable[[], StatementCounter]:
     """``with count_statements() as counter: …; len(counter)``."""
-    return lambda: StatementCounter(sessions.engine)
+    return lambda: StatementCounter(sessions.engines)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import datetime as dt
 import enum
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -103,8 +103,14 @@ def table_args(*items: Any) -> tuple[Any, ...]:
     return (*items, Base.__table_args__)
 
 
-def make_engine(url: str, *, pool_size: int = 10, statement_timeout_s: int = 30) -> Engine:
-    """An engine set up alike on the three databases: read committed, UTC, bounded statements."""
+def make_engine(
+    url: str,
+    *,
+    pool_size: int = 10,
+    statement_timeout_s: int = 30,
+    isolation: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
+) -> Engine:
+    """An engine set up alike on the three databases: UTC, bounded statements."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = sa.create_engine(parsed, connect_args={"timeout": 15, "check_same_thread": False})
@@ -120,7 +126,9 @@ def make_engine(url: str, *, pool_size: int = 10, statement_timeout_s: int = 30)
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_recycle=1800,
-        isolation_level="READ COMMITTED",
+        isolation_level=isolation,
+        # Without transactions there is nothing to roll back when a connection is given back.
+        pool_reset_on_return=None if isolation == "AUTOCOMMIT" else "rollback",
         connect_args=connect,
     )
     _ping_rested(engine)
@@ -162,17 +170,35 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 class SessionFactory:
-    """Makes the sessions of one database: ``read()`` and ``write()``, both to be closed."""
+    """Makes the sessions of one database: ``read()`` and ``write()``, both to be closed.
 
-    def __init__(self, engine: Engine) -> None:
+    Readers may have an engine of their own, such as one whose statements each stand for themselves.
+    """
+
+    def __init__(self, engine: Engine, reading: Engine | None = None) -> None:
         self.engine = engine
-        # Each statement of a reader stands for itself; PostgreSQL then needs no BEGIN and COMMIT.
-        plain = engine.dialect.name == "postgresql"
-        reading = engine.execution_options(isolation_level="AUTOCOMMIT") if plain else engine
-        self._read = orm.sessionmaker(reading, expire_on_commit=False)
+        self.engines = (engine,) if reading is None else (engine, reading)
+        self._read = orm.sessionmaker(reading or engine, expire_on_commit=False)
         self._write = orm.sessionmaker(
             engine.execution_options(**{_SQLITE_WRITE: True}), expire_on_commit=False
         )
+
+    @classmethod
+    def for_web(cls, url: str, *, pool_size: int, statement_timeout_s: int) -> Self:
+        """What serves requests: on PostgreSQL a GET then needs no BEGIN and no COMMIT."""
+        options: dict[str, Any] = {
+            "pool_size": pool_size,
+            "statement_timeout_s": statement_timeout_s,
+        }
+        reading = None
+        if sa.make_url(url).get_backend_name() == "postgresql":
+            reading = make_engine(url, isolation="AUTOCOMMIT", **options)
+        return cls(make_engine(url, **options), reading)
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        for engine in self.engines:
+            engine.dispose()
 
     def read(self) -> orm.Session:
         """A session that only reads."""

@@ -44,6 +44,10 @@ changes = st.lists(
 )
 
 
+def _ids(stamp: str) -> list[int]:
+    return sorted(int(pair.partition(":")[0]) for pair in stamp.split(",") if pair)
+
+
 class History:
     """Servers of one owner, and every way they change."""
 
@@ -54,7 +58,7 @@ class History:
     def apply(self, change: tuple[Any, ...], position: int) -> None:
         kind, *values = change
         with unit_of_work(self.sessions) as session:
-            known = servers.list_versions(session, self.cloud.owner.identity)
+            known = _ids(servers.stamp(session, self.cloud.owner.identity))
             if kind == "create":
                 servers.create(
                     session,
@@ -66,7 +70,7 @@ class History:
                     metadata={"a": "b"},
                 )
             elif known:
-                server = session.get_one(Server, known[position % len(known)][0])
+                server = session.get_one(Server, known[position % len(known)])
                 getattr(self, f"_{kind}")(session, server, *values)
 
     def _rename(self, session: Any, server: Server, name: str) -> None:
@@ -106,12 +110,16 @@ class History:
     def lists_agree(self) -> None:
         identity = self.cloud.owner.identity
         with unit_of_work(self.sessions, write=False) as session:
-            versions = servers.list_versions(session, identity)
-            fresh = servers.load(session, [server_id for server_id, _version in versions])
+            stamp = servers.stamp(session, identity)
+            fresh = servers.load(session, _ids(stamp))
             for shape in (SERVER, SERVER_BRIEF):
                 for notation in (Notation.JSON, Notation.XML):
                     made = self.cache.document(
-                        shape, notation, versions, lambda ids: servers.load(session, ids)
+                        shape,
+                        notation,
+                        identity.user_id,
+                        stamp,
+                        lambda ids: servers.load(session, ids),
                     )
                     assert made == wire.render_rows(shape, fresh, notation)
 
@@ -142,6 +150,8 @@ def test_the_cache_holds_no_more_than_it_may() -> None:
 
     cache = FragmentCache(10)
     for first in range(0, 100, 10):
-        pairs = [(n, 1) for n in range(first, first + 10)]
-        cache.document(SERVER_BRIEF, Notation.JSON, pairs, lambda ids: [Row(n) for n in ids])
+        stamp = ",".join(f"{n}:1" for n in range(first, first + 10))
+        cache.document(
+            SERVER_BRIEF, Notation.JSON, first, stamp, lambda ids: [Row(n) for n in ids]
+        )
     assert len(cache) == 10

@@ -10,7 +10,7 @@ import webtest
 from cloudweb.app import make_app
 from cloudweb.domain import servers
 from cloudweb.domain.states import ApiStatus
-from cloudweb.models import SessionFactory, make_engine, migrations
+from cloudweb.models import SessionFactory, migrations
 from cloudweb.settings import Secret, Settings
 from tests.functional.processes import end, running, write_ini
 from tests.functional.restarting import Restartable, private_server
@@ -26,9 +26,9 @@ def database() -> Iterator[Restartable]:
 
 @pytest.fixture
 def _factory(database: Restartable) -> Iterator[SessionFactory]:
-    factory = SessionFactory(make_engine(database.url))
+    factory = SessionFactory.for_web(database.url, pool_size=10, statement_timeout_s=30)
     yield factory
-    factory.engine.dispose()
+    factory.dispose()
 
 
 @pytest.fixture
