@@ -3,7 +3,7 @@
 import enum
 from typing import Any
 
-from pyramid.authorization import ACLHelper, Allow, Authenticated
+from pyramid.authorization import ACLHelper, Allow
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
@@ -52,8 +52,8 @@ ADMIN_ACL = [
 """What each role may do in the dashboard."""
 
 API_ACL = [
-    (Allow, Authenticated, Permission.API_READ),
-    (Allow, Authenticated, Permission.API_WRITE),
+    (Allow, "door:api", Permission.API_READ),
+    (Allow, "door:api", Permission.API_WRITE),
 ]
 """Whoever has a token may use the API, on what is theirs."""
 
@@ -90,7 +90,9 @@ class SecurityPolicy:
         identity = self.identity(request)
         if identity is None:
             return Denied("No valid credential came with the request.")
-        principals = [Authenticated, role_principal(identity.role)]
+        principals = [f"door:{identity.door}"]
+        if identity.door == "dashboard":
+            principals.append(role_principal(identity.role))
         return self._acl.permits(context, principals, permission)
 
     def remember(self, request: Request, userid: str, **kw: Any) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ class Settings:
     """Where clients reach this installation; used in links, without a trailing slash."""
     trust_forwarded: bool = False
     """A proxy in front sets X-Forwarded-For: the address in audit and limits comes from it."""
-    max_body_bytes: int = 1_048_576
+    max_body_bytes: int = 262_144
 
     instance_prefix: str = "snf-"
     """Ganeti names of our instances are this and the server's id; it ends in a dash."""
@@ -123,8 +123,9 @@ class Settings:
             "log_level": self.log_level in ("DEBUG", "INFO", "WARNING", "ERROR"),
             "default_firewall_profile": self.default_firewall_profile
             in ("ENABLED", "DISABLED", "PROTECTED"),
+            # One claim makes two calls at most: it looks for a job, then it submits one.
             "worker_lease_s": self.worker_lease_s
-            > self.rapi_connect_timeout_s + self.rapi_read_timeout_s,
+            > 2 * (self.rapi_connect_timeout_s + self.rapi_read_timeout_s),
             "amqp_hosts": all(h.startswith(("amqp://", "amqps://")) for h in self.amqp_hosts),
         }
         for name, good in checks.items():

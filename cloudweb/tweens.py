@@ -15,10 +15,11 @@ from pyramid.tweens import EXCVIEW, INGRESS
 
 from cloudweb import faults, logs, metrics, wire
 from cloudweb.models import unit_of_work
-from cloudweb.security import is_api
+from cloudweb.security import API_PREFIXES, is_api
 from cloudweb.views import errors
 
 _log = logging.getLogger(__name__)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,50}")
 
 Handler = Callable[[Request], Response]
@@ -29,7 +30,6 @@ def front(handler: Handler, registry: Registry) -> Handler:
 
     It is outermost, so whatever fails below is answered in the caller's notation.
     """
-    settings = registry["cloudweb.settings"]
 
     def tween(request: Request) -> Response:
         started = time.perf_counter()
@@ -38,43 +38,64 @@ def front(handler: Handler, registry: Registry) -> Handler:
         token = logs.request_id.set(request.request_id)
         request.notation = wire.Notation.JSON
         try:
-            response = _answer(request)
+            response = _answer(request, handler)
             response.headers["X-Request-Id"] = request.request_id
             _finish(request, response, time.perf_counter() - started)
             return response
         finally:
             logs.request_id.reset(token)
 
-    def _answer(request: Request) -> Response:
-        try:
-            path = request.path_info
-        except UnicodeDecodeError:
-            request.environ["PATH_INFO"] = "/api"
-            return errors.respond(faults.BadRequest("The URL is not UTF-8."), request)
-        try:
-            if is_api(path):
-                # Exactly "/api/.json" is a version document: the name before the dot is empty.
-                path, request.notation = wire.negotiate(path, request.headers.get("Accept", ""))
-                request.path_info = path
-            _check_size(request)
-            return handler(request)
-        except faults.Fault as fault:
-            return errors.respond(fault, request)
-        except Exception as error:  # noqa: BLE001  (the last resort, still in the caller's notation)
-            return errors.respond_unexpected(error, request)
-
-    def _check_size(request: Request) -> None:
-        length = request.content_length
-        if length is not None and length > settings.max_body_bytes:
-            limit = f"At most {settings.max_body_bytes} bytes."
-            raise faults.OverLimit("The request is too large.", details=limit)
-
     return tween
+
+
+def _answer(request: Request, handler: Handler) -> Response:
+    try:
+        path = request.path_info
+    except UnicodeDecodeError:
+        request.environ["PATH_INFO"] = "/api"
+        return errors.respond(faults.BadRequest("The URL is not UTF-8."), request)
+    try:
+        if is_api(path):
+            _settle_notation(request, path)
+            _check_size(request)
+        else:
+            _check_size(request)
+            _check_form(request)
+        return handler(request)
+    except faults.Fault as fault:
+        return errors.respond(fault, request)
+    except Exception as error:  # noqa: BLE001  (the last resort, still in the caller's notation)
+        return errors.respond_unexpected(error, request)
+
+
+def _settle_notation(request: Request, path: str) -> None:
+    # Exactly "/api/.json" is a version document: the name before the dot is empty.
+    path, request.notation = wire.negotiate(path, request.headers.get("Accept", ""))
+    request.path_info = f"{path}/" if path in API_PREFIXES else path
+
+
+def _check_size(request: Request) -> None:
+    length, limit = request.content_length, request.conf.max_body_bytes
+    if length is not None and length > limit:
+        raise faults.OverLimit("The request is too large.", details=f"At most {limit} bytes.")
+
+
+def _check_form(request: Request) -> None:
+    """What a browser sends is readable text; found out here, not wherever it is first used."""
+    try:
+        request.GET.keys()
+        if request.method == "POST":
+            request.POST.keys()
+    except (UnicodeDecodeError, LookupError, ValueError, DeprecationWarning):
+        # The last is how WebOb refuses an encoding other than UTF-8.
+        raise faults.BadRequest("The form cannot be read.") from None
 
 
 def _finish(request: Request, response: Response, seconds: float) -> None:
     route = request.matched_route.name if getattr(request, "matched_route", None) else "none"
-    metrics.REQUESTS.labels(route, request.method, response.status_code).observe(seconds)
+    # Whoever asks chooses the method; only those there are become labels.
+    method = request.method if request.method in _METHODS else "other"
+    metrics.REQUESTS.labels(route, method, response.status_code).observe(seconds)
     _log.info(
         "request",
         extra={

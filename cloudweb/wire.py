@@ -5,7 +5,7 @@ import enum
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 import defusedxml
 import orjson
@@ -16,6 +16,8 @@ from cloudweb.shapes.base import Shape
 
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 MAX_DEPTH = 32
+_MAX_ELEMENTS = 2000
+_CHUNK = 16_384
 
 
 class Notation(enum.StrEnum):
@@ -191,10 +193,32 @@ def _check_depth(value: Any, depth: int = 0) -> None:
             _check_depth(item, depth + 1)
 
 
+class _BoundedTree(TreeBuilder):
+    """A tree that is refused as soon as it grows larger or deeper than any request is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._elements = self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._elements += 1
+        self._depth += 1
+        if self._elements > _MAX_ELEMENTS or self._depth > MAX_DEPTH:
+            raise ValueError("no request has so many elements")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
 def _parse_xml(body: bytes) -> Any:
-    parser = DefusedXMLParser(forbid_dtd=True, forbid_entities=True, forbid_external=True)
+    parser = DefusedXMLParser(
+        target=_BoundedTree(), forbid_dtd=True, forbid_entities=True, forbid_external=True
+    )
     try:
-        parser.feed(body)
+        for start in range(0, len(body), _CHUNK):
+            parser.feed(body[start : start + _CHUNK])
         root = parser.close()
     except (ParseError, defusedxml.DefusedXmlException, ValueError, LookupError):
         raise faults.BadRequest("Invalid XML data.") from None

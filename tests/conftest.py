@@ -80,8 +80,8 @@ def settings(database_url: str) -> Settings:
         worker_poll_s=0.05,
         worker_follow_s=0.1,
         worker_lease_s=4.0,
-        rapi_connect_timeout_s=1.0,
-        rapi_read_timeout_s=2.0,
+        rapi_connect_timeout_s=0.5,
+        rapi_read_timeout_s=1.4,
         worker_refresh_s=1.0,
         worker_backoff_max_s=1.0,
     )

@@ -71,6 +71,25 @@ class Breaker:
         metrics.LANE_CLOSED.labels(self._name).set(self._until > time.monotonic())
 
 
+class _Wake:
+    """Wakes threads that wait; what rings while nobody does is remembered once a thread."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._rung = 0
+        self._changed = threading.Condition()
+
+    def ring(self) -> None:
+        with self._changed:
+            self._rung = min(self._rung + 1, self._threads)
+            self._changed.notify()
+
+    def wait(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._rung > 0, timeout=seconds)
+            self._rung = max(0, self._rung - 1)
+
+
 def reason_of(operation: Operation) -> str:
     """What stands in the job's reason trail: by it the job is found again, and the request."""
     return f"cloudweb:{operation.key} request:{operation.request_id or 'none'}"
@@ -115,7 +134,7 @@ class Lane:
         self._sessions = sessions
         self._worker = worker
         self._stop = threading.Event()
-        self._wake = threading.Semaphore(0)
+        self._wake = _Wake(max(1, settings.worker_lane_threads))
         self._breaker = Breaker(target.name, settings.worker_backoff_max_s)
         self._threads = [
             threading.Thread(target=self._run, args=(self._submit_one,), name=f"{target.name}/{n}")
@@ -133,13 +152,17 @@ class Lane:
 
     def wake(self) -> None:
         """Something may be due."""
-        self._wake.release()
+        self._wake.ring()
 
     def stop(self) -> None:
         """End after what is under way; ``join`` waits for it."""
         self._stop.set()
         for _ in self._threads:
-            self._wake.release()
+            self._wake.ring()
+
+    def is_alive(self) -> bool:
+        """Whether any of its threads still runs."""
+        return any(thread.is_alive() for thread in self._threads)
 
     def join(self) -> None:
         """Wait until all threads have ended."""
@@ -159,8 +182,9 @@ class Lane:
     def _try(self, step: Callable[[RapiClient], float], client: RapiClient) -> float:
         try:
             return step(client)
-        except sqlalchemy.exc.DBAPIError as error:
-            _log.warning("database away", extra={"error": str(error.orig)[:200]})
+        except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
+            cause = getattr(error, "orig", None) or error
+            _log.warning("database away", extra={"error": str(cause)[:200]})
         except Exception:  # noqa: BLE001  (a lane outlives whatever one operation does to it)
             _log.exception("lane failed", extra={"backend": self.target.name})
         return 1.0
@@ -168,7 +192,7 @@ class Lane:
     def _pause(self, seconds: float, *, wakeable: bool) -> None:
         seconds = min(seconds, 5.0)
         if wakeable and self._breaker.wait_s() <= 0:
-            self._wake.acquire(timeout=seconds)
+            self._wake.wait(seconds)
         else:
             self._stop.wait(seconds)
 
@@ -252,12 +276,12 @@ class Lane:
     def _put_off(self, operation: Operation, seconds: float, *, sure: bool, message: str) -> None:
         with unit_of_work(self._sessions) as session:
             operations.put_off(
-                session, operation.id, seconds=seconds, surely_not_sent=sure, message=message
+                session, operation, seconds=seconds, surely_not_sent=sure, message=message
             )
 
     def _refused(self, operation: Operation, kind: str, message: str) -> None:
         with unit_of_work(self._sessions) as session:
-            operations.record_refused(session, operation.id, error_class=kind, message=message)
+            operations.record_refused(session, operation, error_class=kind, message=message)
         self._count("refused", operation, error=message[:200])
 
     def _count(self, outcome: str, operation: Operation, **facts: object) -> None:

@@ -35,6 +35,7 @@ class Worker:
         self._sessions = sessions
         self._sealer = Sealer(settings.secret_key)
         self._lanes: dict[int, Lane] = {}
+        self._ending: list[Lane] = []
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -46,15 +47,24 @@ class Worker:
         listener = threading.Thread(target=self._listen, name="listen")
         listener.start()
         _log.info("worker ready", extra={"worker": self.name})
-        while not self._stop.is_set():
-            try:
-                self._match_lanes(self._targets())
-            except sa.exc.DBAPIError as error:
-                _log.warning("database away", extra={"error": str(error.orig)[:200]})
-            self._stop.wait(_LOOK_FOR_BACKENDS_S)
-        self._match_lanes({})
-        listener.join()
+        try:
+            while not self._stop.is_set():
+                self._look()
+                self._stop.wait(_LOOK_FOR_BACKENDS_S)
+        finally:
+            self._stop.set()
+            self._match_lanes({})
+            for lane in self._ending:
+                lane.join()
+            listener.join()
         _log.info("worker ended", extra={"worker": self.name})
+
+    def _look(self) -> None:
+        try:
+            self._match_lanes(self._targets())
+        except sa.exc.SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            _log.warning("database away", extra={"error": str(cause)[:200]})
 
     def _targets(self) -> dict[int, Target]:
         with unit_of_work(self._sessions, write=False) as session:
@@ -92,9 +102,7 @@ class Worker:
         for lane in ending:
             lane.stop()
             del self._lanes[lane.target.id]
-        if self._stop.is_set():
-            for lane in ending:
-                lane.join()
+        self._ending = [lane for lane in (*self._ending, *ending) if lane.is_alive()]
         for backend_id, target in targets.items():
             if backend_id not in self._lanes:
                 self._start(target)

@@ -139,46 +139,46 @@ _BY_TOKEN = (
 )
 
 
-def sign_in(
-    session: Session,
-    *,
-    email: str,
-    password: str,
-    absolute_s: int,
-    address: str,
-    request_id: str,
-) -> tuple[str, Identity] | None:
-    """Check a password and open a dashboard session: the cookie's text and who it is.
+def find_credentials(session: Session, email: str) -> tuple[User | None, str]:
+    """Who may sign in to the dashboard with this address, and the hash to check a password with.
 
-    None for a wrong pair, an unknown or inactive user and for one without access; all take the
-    time of one argon2id check.
+    For anybody else None, and a hash of nothing: to check a password takes everybody as long.
     """
-    user = find(session, email)
-    stored = user.password_hash if user is not None else None
+    user = find(session, email) if "\0" not in email else None
+    if (
+        user is None
+        or user.password_hash is None
+        or user.state is not UserState.ACTIVE
+        or user.role is Role.USER
+    ):
+        return None, _no_password()
+    return user, user.password_hash
+
+
+def matches(password_hash: str, password: str) -> bool:
+    """Whether the password is the hash's; slow on purpose, so hold no transaction meanwhile."""
     try:
-        _hasher().verify(stored or _no_password(), password)
+        return _hasher().verify(password_hash, password)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return None
-    if user is None or stored is None or user.state is not UserState.ACTIVE:
-        return None
-    if user.role is Role.USER:
-        return None
-    if _hasher().check_needs_rehash(stored):
-        user.password_hash = _hasher().hash(password)
+        return False
+
+
+def open_session(session: Session, identity: Identity, *, absolute_s: int) -> str:
+    """A dashboard session for whoever proved to be this; the text for the cookie."""
+    assert identity.user_id is not None
     text = secrets.token_urlsafe(32)
     now = utc_now()
     session.execute(sa.delete(WebSession).where(WebSession.expires < now))
     session.add(
         WebSession(
-            user_id=user.id,
+            user_id=identity.user_id,
             digest=digest(text),
             last_seen=now,
             expires=now + dt.timedelta(seconds=absolute_s),
         )
     )
-    identity = Identity(user.id, user.email, user.role, "dashboard", address, request_id)
-    audit.record(session, identity, "session:open", "user", user.id)
-    return text, identity
+    audit.record(session, identity, "session:open", "user", identity.user_id)
+    return text
 
 
 def find_session(session: Session, text: str, *, idle_s: int) -> tuple[WebSession, User] | None:
@@ -210,10 +210,29 @@ def sign_out(session: Session, identity: Identity, text: str) -> None:
     audit.record(session, identity, "session:close", "user", identity.user_id)
 
 
+def count_attempt(session: Session, *, email: str, address: str, window_s: int) -> list[int]:
+    """Count one attempt to sign in against the e-mail and the address; the ids to forget it by.
+
+    Commit this before checking the rate: then attempts made at once count each other. What is too
+    old to matter is forgotten.
+    """
+    old = utc_now() - dt.timedelta(seconds=window_s)
+    session.execute(sa.delete(SignInAttempt).where(SignInAttempt.at < old))
+    attempts = [SignInAttempt(subject=subject) for subject in _subjects(email, address)]
+    session.add_all(attempts)
+    session.flush()  # their ids are what the caller keeps
+    return [attempt.id for attempt in attempts]
+
+
+def forget_attempt(session: Session, ids: Sequence[int]) -> None:
+    """The attempt was good, or was not made at all."""
+    session.execute(sa.delete(SignInAttempt).where(SignInAttempt.id.in_(ids)))
+
+
 def check_sign_in_rate(
     session: Session, *, email: str, address: str, limit: int, window_s: int
 ) -> None:
-    """Raises TooManyRequests when this e-mail or address failed too often lately."""
+    """Raises TooManyRequests when more than ``limit`` attempts were made lately, this one too."""
     since = utc_now() - dt.timedelta(seconds=window_s)
     for subject in _subjects(email, address):
         count, first = session.execute(
@@ -221,18 +240,11 @@ def check_sign_in_rate(
                 SignInAttempt.subject == subject, SignInAttempt.at > since
             )
         ).one()
-        if count >= limit:
+        if count > limit:
             wait = (first + dt.timedelta(seconds=window_s) - utc_now()).total_seconds()
             raise faults.TooManyRequests(
                 "Too many failed attempts. Try again later.", retry_after_s=max(1, int(wait))
             )
-
-
-def count_failed_sign_in(session: Session, *, email: str, address: str, window_s: int) -> None:
-    """Count one failure against the e-mail and the address; forget what is too old to matter."""
-    old = utc_now() - dt.timedelta(seconds=window_s)
-    session.execute(sa.delete(SignInAttempt).where(SignInAttempt.at < old))
-    session.add_all(SignInAttempt(subject=s) for s in _subjects(email, address))
 
 
 def _subjects(email: str, address: str) -> tuple[str, str]:

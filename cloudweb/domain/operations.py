@@ -164,10 +164,13 @@ def record_submitted(session: Session, operation_id: int, job_id: int) -> None:
         advance(operation, server.job_status, None, server.job_log)
 
 
-def record_refused(session: Session, operation_id: int, *, error_class: str, message: str) -> None:
-    """The cluster will never run it: the operation fails, and a create's server with it."""
-    server, operation = _lock(session, operation_id)
-    if operation.state not in OPEN_STATES:
+def record_refused(session: Session, claimed: Operation, *, error_class: str, message: str) -> None:
+    """The cluster will never run it: the operation fails, and a create's server with it.
+
+    Nothing changes when another worker has taken the operation over meanwhile.
+    """
+    server, operation = _lock(session, claimed.id)
+    if not _still_claimed(operation, claimed):
         return
     operation.state, operation.finished = OperationState.ERROR, utc_now()
     operation.error_class, operation.error = error_class[:40], message[:2000]
@@ -185,15 +188,18 @@ def record_gone(session: Session, operation_id: int) -> None:
 
 def put_off(
     session: Session,
-    operation_id: int,
+    claimed: Operation,
     *,
     seconds: float,
     surely_not_sent: bool,
     message: str,
 ) -> None:
-    """Try again later. Unless it was surely not accepted, the job is looked for before."""
-    operation = session.get_one(Operation, operation_id, with_for_update=True)
-    if operation.state is not OperationState.SUBMITTING:
+    """Try again later. Unless it was surely not accepted, the job is looked for before.
+
+    Nothing changes when another worker has taken the operation over meanwhile.
+    """
+    operation = session.get_one(Operation, claimed.id, with_for_update=True)
+    if not _still_claimed(operation, claimed):
         return
     operation.state = OperationState.PENDING
     operation.due = utc_now() + dt.timedelta(seconds=seconds)
@@ -225,6 +231,14 @@ def claim_open_jobs(
     for row in rows:
         row.due = now
     return list(rows)
+
+
+def _still_claimed(operation: Operation, claimed: Operation) -> bool:
+    return (
+        operation.state is OperationState.SUBMITTING
+        and operation.worker == claimed.worker
+        and operation.due == claimed.due
+    )
 
 
 def _lock(session: Session, operation_id: int) -> tuple[Server | None, Operation]:

@@ -41,7 +41,7 @@ class ReferenceType(colander.SchemaType):
         if not isinstance(cstruct, str) or not cstruct:
             raise colander.Invalid(node, "This must be an id.")
         if not self.digits:
-            return cstruct[:256]
+            return cstruct if len(cstruct) <= 256 and readable(cstruct) else ""
         # An id that cannot be one is an id nothing has.
         return int(cstruct[:30]) if cstruct.isascii() and cstruct.isdigit() else 0
 

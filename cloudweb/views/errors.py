@@ -80,6 +80,9 @@ def respond_unexpected(error: BaseException, request: Request) -> Response:
     if isinstance(error, (sqlalchemy.exc.IntegrityError, sqlalchemy.orm.exc.StaleDataError)):
         _log.warning("race lost", extra={"error": type(error).__name__})
         return respond(faults.Conflict(), request)
+    if isinstance(error, sqlalchemy.exc.DataError):
+        _log.warning("unstorable", extra={"error": str(error.orig)[:300]})
+        return respond(faults.BadRequest("It holds what cannot be stored."), request)
     _log.error("unexpected", exc_info=error)
     return respond(faults.ComputeFault(details=f"Request {request.request_id}"), request)
 

@@ -60,7 +60,7 @@ def wrong_method(context: Resource, request: Request) -> Response:
 
 def includeme(config: Configurator) -> None:
     """Mount the tree at ``/api`` and register its views."""
-    config.add_route(ROUTE, "/api*traverse", factory=tree.root)
+    config.add_route(ROUTE, "/api/*traverse", factory=tree.root)
     config.add_view(
         wrong_method, route_name=ROUTE, context=Resource, permission=Permission.API_READ
     )

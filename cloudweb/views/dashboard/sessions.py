@@ -10,6 +10,7 @@ from pyramid.view import view_config
 
 from cloudweb import faults
 from cloudweb.domain import accounts
+from cloudweb.domain.identity import Identity
 from cloudweb.models import unit_of_work
 from cloudweb.security import SESSION_COOKIE, drop_session_cookie, set_session_cookie
 from cloudweb.views.dashboard import pages
@@ -20,7 +21,10 @@ _LONGEST = 1000
 
 def local_path(text: str) -> str | None:
     """A path of the dashboard to go to after signing in; None for anything else."""
-    parts = urlsplit(text) if text.isascii() and text.isprintable() else None
+    try:
+        parts = urlsplit(text) if text.isascii() and text.isprintable() else None
+    except ValueError:
+        return None
     if parts is None or parts.scheme or parts.netloc or "\\" in text or len(text) > _LONGEST:
         return None
     return text if parts.path.startswith("/admin/") else None
@@ -29,7 +33,8 @@ def local_path(text: str) -> str | None:
 def _show_form(
     request: Request, *, status: int = 200, error: str = "", email: str = ""
 ) -> Response:
-    target = local_path(request.params.get("next", "")) or ""
+    given = _field(request, "next") if request.method == "POST" else request.GET.get("next", "")
+    target = local_path(given) or ""
     return pages.show(
         request, "login", status=status, error=error, email=email[:254], target=target
     )
@@ -44,9 +49,9 @@ def ask(request: Request) -> Response:
 @view_config(route_name="admin.login", request_method="POST", permission=NO_PERMISSION_REQUIRED)
 def sign_in(request: Request) -> Response:
     """POST /admin/login: to where the person wanted to go, with a session of their own."""
-    email = request.POST.get("email", "")
+    email = _field(request, "email")
     try:
-        text = _check(request, email, request.POST.get("password", ""))
+        text = _check(request, email, _field(request, "password"))
     except faults.TooManyRequests as fault:
         minutes = -(-fault.retry_after_s // 60)
         wait = "a minute" if minutes == 1 else f"{minutes} minutes"
@@ -56,39 +61,45 @@ def sign_in(request: Request) -> Response:
         raise pages.Refused(response) from None
     if text is None:
         raise pages.Refused(_show_form(request, status=401, error=_WRONG, email=email))
-    target = local_path(request.POST.get("next", "")) or request.route_path("admin.overview")
+    target = local_path(_field(request, "next")) or request.route_path("admin.overview")
     response = HTTPSeeOther(target)
     set_session_cookie(request, response, text)
     return response
 
 
 def _check(request: Request, email: str, password: str) -> str | None:
-    # Its own unit of work: a failed attempt must be counted though the request is refused.
+    """The text of a new session, or None for a wrong pair. Raises TooManyRequests.
+
+    In units of work of its own: an attempt counts though the request is refused, and no transaction
+    is open while the password is checked.
+    """
     conf = request.conf
+    who = {"email": email, "address": request.remote, "window_s": conf.sign_in_window_s}
     with unit_of_work(request.sessions) as session:
-        accounts.check_sign_in_rate(
-            session,
-            email=email,
-            address=request.remote,
-            limit=conf.sign_in_attempts,
-            window_s=conf.sign_in_window_s,
-        )
-        opened = None
-        if "\0" not in email and max(len(email), len(password)) <= _LONGEST:
-            opened = accounts.sign_in(
-                session,
-                email=email,
-                password=password,
-                absolute_s=conf.session_absolute_s,
-                address=request.remote,
-                request_id=request.request_id,
-            )
-        if opened is None:
-            accounts.count_failed_sign_in(
-                session, email=email, address=request.remote, window_s=conf.sign_in_window_s
-            )
-            return None
-        return opened[0]
+        attempt = accounts.count_attempt(session, **who)
+    try:
+        with unit_of_work(request.sessions, write=False) as session:
+            accounts.check_sign_in_rate(session, limit=conf.sign_in_attempts, **who)
+            user, password_hash = accounts.find_credentials(session, email)
+    except faults.TooManyRequests:
+        with unit_of_work(request.sessions) as session:
+            accounts.forget_attempt(session, attempt)
+        raise
+    if not accounts.matches(password_hash, password[:_LONGEST]) or user is None:
+        return None
+    if len(password) > _LONGEST:
+        return None
+    identity = Identity(
+        user.id, user.email, user.role, "dashboard", request.remote, request.request_id
+    )
+    with unit_of_work(request.sessions) as session:
+        accounts.forget_attempt(session, attempt)
+        return accounts.open_session(session, identity, absolute_s=conf.session_absolute_s)
+
+
+def _field(request: Request, name: str) -> str:
+    value = request.POST.get(name, "")
+    return value if isinstance(value, str) else ""
 
 
 @view_config(route_name="admin.logout", request_method="POST", permission=NO_PERMISSION_REQUIRED)

@@ -151,7 +151,5 @@ def test_the_cache_holds_no_more_than_it_may() -> None:
     cache = FragmentCache(10)
     for first in range(0, 100, 10):
         stamp = ",".join(f"{n}:1" for n in range(first, first + 10))
-        cache.document(
-            SERVER_BRIEF, Notation.JSON, first, stamp, lambda ids: [Row(n) for n in ids]
-        )
+        cache.document(SERVER_BRIEF, Notation.JSON, first, stamp, lambda ids: [Row(n) for n in ids])
     assert len(cache) == 10

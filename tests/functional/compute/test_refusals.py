@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import webob
 import webtest
 
-from cloudweb.models import Operation, Server, SessionFactory, unit_of_work
+from cloudweb.models import Operation, Role, Server, SessionFactory, unit_of_work
 
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">'
@@ -40,6 +40,8 @@ def _orders(cloud: Any) -> dict[str, tuple[Any, int, str]]:
         "flavor true": (order(flavorRef=True), 400, "badRequest"),
         "flavor float": (order(flavorRef=1.5), 400, "badRequest"),
         "unknown image": (order(imageRef="nothing"), 404, "itemNotFound"),
+        "image nul": (order(imageRef="a\0b"), 404, "itemNotFound"),
+        "key control": (order() | {"\1": 1}, 400, "badRequest"),
         "image list": (order(imageRef=[]), 400, "badRequest"),
         "name empty": (order(name=""), 400, "badRequest"),
         "name blank": (order(name="   "), 400, "badRequest"),
@@ -108,6 +110,12 @@ def _fault_name(answer: Any) -> str:
         (b"<server", "application/xml", 400),
         (b"<a>" * 5000 + b"</a>" * 5000, "application/xml", 400),
         (b"<server/>", "application/xml", 400),
+        (b"<server>" + b"<a/>" * 50_000 + b"</server>", "application/xml", 400),
+        (
+            b"<server" + b"".join(b" a%d='b'" % n for n in range(20_000)) + b"/>",
+            "application/xml",
+            400,
+        ),
         (b"<x name='a'/>", "application/xml", 400),
         (BOMB.encode(), "application/xml", 400),
         (OUTSIDE.encode(), "application/xml", 400),
@@ -201,6 +209,7 @@ def test_another_users_server_does_not_exist(
         ({"reboot": {"type": "soft"}}, 400),
         ({"reboot": {"type": ["SOFT"]}}, 400),
         ({"reboot": {"type": "SOFT", "more": 1}}, 400),
+        ({"reboot": {"type": "\1"}}, 400),
         ({"resize": {"flavorRef": 1}}, 501),
         ({"rebuild": {}}, 501),
     ],
@@ -214,9 +223,14 @@ def test_an_action_that_is_none_is_refused(
     code: int,
 ) -> None:
     server = make_server(owner=cloud.owner)
-    app.post_json(
-        f"/api/v1.1/servers/{server.id}/action", body, headers=cloud.owner.headers, status=code
-    )
+    for suffix in ("", ".xml"):
+        answer = app.post_json(
+            f"/api/v1.1/servers/{server.id}/action{suffix}",
+            body,
+            headers=cloud.owner.headers,
+            status=code,
+        )
+        assert _fault_name(answer) in ("badRequest", "notImplemented")
     with unit_of_work(sessions, write=False) as session:
         assert session.scalars(sa.select(Operation)).all() == []
 
@@ -280,3 +294,36 @@ def test_our_own_failure_is_a_fault_without_a_traceback(
         assert (answer.status_code, _fault_name(answer)) == (500, "computeFault")
         assert b"secret" not in answer.body
         assert answer.headers["X-Request-Id"].encode() in answer.body
+
+
+@pytest.mark.parametrize("path", ["/apiv1.1/servers", "/apiX/v1.1/servers"])
+def test_nothing_but_api_is_the_api(app: webtest.TestApp, cloud: Any, path: str) -> None:
+    app.get(path, headers=cloud.owner.headers, status=404)
+
+
+def test_a_dashboard_cookie_opens_no_api(
+    app: webtest.TestApp,
+    make_user: Callable[..., Any],
+    make_server: Callable[..., Server],
+    sessions: SessionFactory,
+) -> None:
+    admin = make_user(role=Role.ADMIN, password="correct horse battery")
+    server = make_server()
+    page = app.get("/admin/login")
+    page.form["email"], page.form["password"] = admin.user.email, "correct horse battery"
+    page.form.submit(status=303)
+    app.get("/admin/", status=200)
+    for path in (f"/api/v1.1/servers/{server.id}", f"/apiv1.1/servers/{server.id}"):
+        app.get(path, expect_errors=True)
+        assert app.delete(path, expect_errors=True).status_code in (400, 401, 404)
+    app.get(f"/api/v1.1/servers/{server.id}", headers=admin.headers, status=404)
+    with unit_of_work(sessions, write=False) as session:
+        assert session.scalars(sa.select(Operation)).all() == []
+
+
+def test_methods_nobody_has_are_counted_as_one(app: webtest.TestApp) -> None:
+    for number in range(5):
+        webob.Request.blank("/healthz", method=f"X{number}").get_response(app.app)
+    text = app.get("/metrics", extra_environ={"REMOTE_ADDR": "127.0.0.1"}).text
+    assert 'method="other"' in text
+    assert 'method="X1"' not in text
