@@ -32,6 +32,7 @@ from cloudweb.models import (
     Backend,
     Base,
     Flavor,
+    ListVersion,
     Operation,
     OperationState,
     OperState,
@@ -109,6 +110,7 @@ def make_servers(sessions: SessionFactory, prefix: str, count: int) -> list[int]
         )
         session.add_all([user, flavor, backend])
         session.flush()  # the servers name their ids
+        session.add(ListVersion(user_id=user.id))
         ids = list(range(1, count + 1))
         session.execute(
             sa.insert(Server),

@@ -125,8 +125,8 @@ def document(
         return cache.document(
             SERVER,
             notation,
-            owner.identity.user_id,
-            servers.stamp(session, owner.identity),
+            (owner.identity.user_id, None),
+            lambda: servers.list_versions(session, owner.identity),
             lambda ids: servers.load(session, ids),
         )
 

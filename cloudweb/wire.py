@@ -73,24 +73,18 @@ def join(shape: Shape, fragments: Sequence[bytes], notation: Notation) -> bytes:
     return b"%s%s</%s>" % (opening, b"".join(fragments), shape.plural.encode())
 
 
-def _versions(stamp: str) -> list[tuple[int, int]]:
-    """The (id, version) pairs of a stamp, by id."""
-    pairs = (pair.split(":") for pair in stamp.split(",")) if stamp else ()
-    return sorted((int(row_id), int(version)) for row_id, version in pairs)
-
-
 class FragmentCache:
     """Ready-made pieces of lists, at most ``size`` of them, the least lately used going first.
 
     The key holds the object's version, so a piece is never stale and nothing is invalidated. Whole
-    lists are kept too, at most ``whole_bytes`` of them, each with the stamp it was made of.
+    lists are kept too, at most ``whole_bytes`` of them, each with its owner's number.
     """
 
     def __init__(self, size: int, *, whole_bytes: int = 8 << 20) -> None:
         self._size = size
         self._pieces: collections.OrderedDict[tuple[Any, ...], bytes] = collections.OrderedDict()
         self._whole_bytes = whole_bytes
-        self._whole: collections.OrderedDict[Any, tuple[str, bytes]]
+        self._whole: collections.OrderedDict[Any, tuple[int, bytes]]
         self._whole = collections.OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
@@ -102,23 +96,35 @@ class FragmentCache:
         self,
         shape: Shape,
         notation: Notation,
-        owner: Any,
-        stamp: str,
+        whose: tuple[Any, int | None],
+        versions: Callable[[], Sequence[tuple[int, int]]],
         load: Callable[[list[int]], Iterable[Any]],
     ) -> bytes:
-        """The list, by id, of the objects that ``stamp`` names with their versions.
+        """The list of the objects with these (id, version) pairs; ``load`` reads missing ones.
 
-        ``stamp`` is ``id:version`` with commas between; ``owner`` is whose list it is; ``load``
-        reads the objects whose pieces are missing. A loaded row has ``id`` and ``version`` of its
-        own: what changed since the stamp was taken is shown as it is now, and kept under what it
-        is.
+        ``whose`` is the list's owner and a number, read before, that moves with anything the
+        owner's lists show: while it stands still the whole list is the kept one. A loaded row has
+        ``id`` and ``version`` of its own: what changed meanwhile is shown as it is now, and kept
+        under what it is.
         """
         base = (id(shape), notation)
-        slot = (base, owner)
-        kept = self._whole.get(slot)
-        if kept is not None and kept[0] == stamp:
+        owner, number = whose
+        kept = self._whole.get((base, owner))
+        if kept is not None and number is not None and kept[0] == number:
             return kept[1]
-        versions = _versions(stamp)
+        whole = self._join(base, shape, notation, versions(), load)
+        if number is not None:
+            self._keep_whole((base, owner), number, whole)
+        return whole
+
+    def _join(
+        self,
+        base: tuple[Any, ...],
+        shape: Shape,
+        notation: Notation,
+        versions: Sequence[tuple[int, int]],
+        load: Callable[[list[int]], Iterable[Any]],
+    ) -> bytes:
         found = [self._pieces.get((base, *pair)) for pair in versions]
         missing = [pair[0] for pair, piece in zip(versions, found, strict=True) if piece is None]
         if missing:
@@ -128,15 +134,12 @@ class FragmentCache:
                 for pair, piece in zip(versions, found, strict=True)
             ]
         self._touch(base, versions)
-        whole = join(shape, [piece for piece in found if piece is not None], notation)
-        if not missing:  # what was loaded may be newer than the versions
-            self._keep_whole(slot, stamp, whole)
-        return whole
+        return join(shape, [piece for piece in found if piece is not None], notation)
 
-    def _keep_whole(self, slot: Any, stamp: str, whole: bytes) -> None:
+    def _keep_whole(self, slot: Any, number: int, whole: bytes) -> None:
         with self._lock:
-            _, replaced = self._whole.pop(slot, ("", b""))
-            self._whole[slot] = (stamp, whole)
+            _, replaced = self._whole.pop(slot, (0, b""))
+            self._whole[slot] = (number, whole)
             self._held += len(whole) - len(replaced)
             while self._held > self._whole_bytes:
                 _, (_, dropped) = self._whole.popitem(last=False)

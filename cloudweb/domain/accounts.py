@@ -14,7 +14,16 @@ from sqlalchemy.orm import Session
 from cloudweb import faults
 from cloudweb.domain import audit
 from cloudweb.domain.identity import Identity
-from cloudweb.models import Role, SignInAttempt, Token, User, UserState, WebSession, utc_now
+from cloudweb.models import (
+    ListVersion,
+    Role,
+    SignInAttempt,
+    Token,
+    User,
+    UserState,
+    WebSession,
+    utc_now,
+)
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)
 
@@ -59,6 +68,7 @@ def create(
     )
     session.add(user)
     session.flush()  # the audit entry names its id
+    session.add(ListVersion(user_id=user.id))
     audit.record(session, identity, "user:create", "user", user.id, email=email, role=role.value)
     return user
 
@@ -123,13 +133,14 @@ def by_token(session: Session, text: str, *, address: str, request_id: str) -> I
     )
     if row is None:
         return None
-    return Identity(row[0], row[1], row[2], "api", address, request_id)
+    return Identity(row[0], row[1], row[2], "api", address, request_id, row[3])
 
 
-_users, _tokens = User.__table__.c, Token.__table__.c
+_users, _tokens, _lists = User.__table__.c, Token.__table__.c, ListVersion.__table__.c
 _BY_TOKEN = (
-    sa.select(_users.id, _users.email, _users.role)
+    sa.select(_users.id, _users.email, _users.role, _lists.version)
     .join_from(Token.__table__, User.__table__, _tokens.user_id == _users.id)
+    .outerjoin(ListVersion.__table__, _lists.user_id == _users.id)
     .where(
         _tokens.digest == sa.bindparam("given"),
         _tokens.revoked.is_(None),

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from cloudweb.domain.states import OperationFacts, ServerFacts
-from cloudweb.models import Backend, Nic, Operation, OperationState, Server
+from cloudweb.models import Backend, Nic, Operation, OperationState, Server, move_lists
 from cloudweb.models.meta import UtcDateTime
 
 SERVERS = cast(sa.Table, Server.__table__)
@@ -204,6 +204,16 @@ def update(
     if not server_rows and not operation_rows:
         return
     statements = _statements(session)
+    _store(session, statements, server_rows, operation_rows)
+    _move_lists(session, [facts.id for facts, moved in servers if moved])
+
+
+def _store(
+    session: Session,
+    statements: _Statements,
+    server_rows: Sequence[tuple[Any, ...]],
+    operation_rows: Sequence[tuple[Any, ...]],
+) -> None:
     if statements.at_once:
         # One text each for the driver, which would quote every element of an array by itself.
         given = {
@@ -238,3 +248,11 @@ def touch(session: Session, server_ids: Sequence[int], now: dt.datetime) -> None
         .where(SERVERS.c.id.in_(server_ids))
         .values(version=SERVERS.c.version + 1, updated=now)
     )
+    _move_lists(session, server_ids)
+
+
+def _move_lists(session: Session, server_ids: Sequence[int]) -> None:
+    if server_ids:
+        owners = sa.select(SERVERS.c.user_id).where(SERVERS.c.id.in_(server_ids)).distinct()
+        connection = session.connection()
+        move_lists(connection, connection.scalars(owners).all())

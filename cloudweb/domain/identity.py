@@ -15,6 +15,8 @@ class Identity:
     door: str
     address: str = ""
     request_id: str = ""
+    lists_version: int | None = None
+    """Moves with anything this actor's lists show; as it was when the credential was checked."""
 
     @property
     def is_staff(self) -> bool:

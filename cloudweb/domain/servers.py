@@ -240,29 +240,16 @@ _NIC_COLUMNS = tuple(
 )
 
 
-def stamp(session: Session, identity: Identity) -> str:
-    """``id:version`` of each of the actor's servers that is not deleted, with commas between.
-
-    One statement, and on PostgreSQL one row: a list nobody changed is then known without as much
-    as looking at its parts.
-    """
-    connection = session.connection()
-    owner = {"owner": identity.user_id}
-    if connection.dialect.name == "postgresql":
-        return connection.execute(_STAMP, owner).scalar_one() or ""
-    return ",".join([f"{row[0]}:{row[1]}" for row in connection.execute(_VERSIONS, owner)])
+def list_versions(session: Session, identity: Identity) -> list[tuple[int, int]]:
+    """(id, version) of each of the actor's servers that is not deleted, by id; one statement."""
+    rows = session.connection().execute(_VERSIONS, {"owner": identity.user_id})
+    return [(row[0], row[1]) for row in rows.all()]
 
 
 _VERSIONS = (
     sa.select(Server.__table__.c.id, Server.__table__.c.version)
     .where(Server.user_id == sa.bindparam("owner"), Server.deleted == sa.false())
     .order_by(Server.__table__.c.id)
-)
-_PAIRS = _VERSIONS.subquery()
-_STAMP = sa.select(
-    sa.func.string_agg(
-        sa.cast(_PAIRS.c.id, sa.Text) + ":" + sa.cast(_PAIRS.c.version, sa.Text), ","
-    )
 )
 
 

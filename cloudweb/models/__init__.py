@@ -5,6 +5,7 @@ from cloudweb.models.audit import AuditEntry
 from cloudweb.models.backends import MAX_BACKENDS, Backend, EventSource
 from cloudweb.models.flavors import Flavor
 from cloudweb.models.images import Image
+from cloudweb.models.lists import ListVersion, move_lists
 from cloudweb.models.meta import (
     MAX_ID,
     Base,
@@ -26,6 +27,7 @@ __all__ = [
     "EventSource",
     "Flavor",
     "Image",
+    "ListVersion",
     "Nic",
     "OperState",
     "Operation",
@@ -40,6 +42,7 @@ __all__ = [
     "UserState",
     "WebSession",
     "make_engine",
+    "move_lists",
     "unit_of_work",
     "utc_now",
 ]

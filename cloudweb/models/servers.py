@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from cloudweb.models.lists import move_lists
 from cloudweb.models.meta import (
     Base,
     bigint,
@@ -109,6 +110,9 @@ class ServerMetadata(Base):
     value: Mapped[str] = mapped_column(sa.String(500))
 
 
+_OWNERS = "cloudweb_owners_of_changed_servers"
+
+
 @sa.event.listens_for(orm.Session, "before_flush")
 def _move_version(session: orm.Session, _context: object, _instances: object) -> None:
     """A change of a NIC or a metadata item is a change of its server; every change has a time."""
@@ -120,6 +124,17 @@ def _move_version(session: orm.Session, _context: object, _instances: object) ->
             server = session.get(Server, row.server_id)
             if server is not None:
                 touched[server.id] = server
+    owners = session.info.setdefault(_OWNERS, set())
+    owners.update(row.user_id for row in session.new if isinstance(row, Server))
     for server in touched.values():
+        owners.add(server.user_id)
         if server not in session.new and server not in session.deleted:
             server.updated = utc_now()
+
+
+@sa.event.listens_for(orm.Session, "after_flush")
+def _move_lists(session: orm.Session, _context: object) -> None:
+    """A list changes with each of its servers."""
+    owners = session.info.pop(_OWNERS, None)
+    if owners:
+        move_lists(session.connection(), owners)

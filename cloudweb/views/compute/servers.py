@@ -27,8 +27,8 @@ def _list(request: Request, shape: Shape) -> Response:
     body = request.fragments.document(
         shape,
         notation_of(request),
-        request.identity.user_id,
-        servers.stamp(request.db, request.identity),
+        (request.identity.user_id, request.identity.lists_version),
+        lambda: servers.list_versions(request.db, request.identity),
         lambda ids: servers.load(request.db, ids),
     )
     return answer(request, body)

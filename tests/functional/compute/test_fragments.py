@@ -13,6 +13,7 @@ from cloudweb.domain.states import NicReport, StatusEvent
 from cloudweb.models import (
     Backend,
     Flavor,
+    ListVersion,
     Nic,
     Server,
     ServerMetadata,
@@ -44,10 +45,6 @@ changes = st.lists(
 )
 
 
-def _ids(stamp: str) -> list[int]:
-    return sorted(int(pair.partition(":")[0]) for pair in stamp.split(",") if pair)
-
-
 class History:
     """Servers of one owner, and every way they change."""
 
@@ -58,7 +55,7 @@ class History:
     def apply(self, change: tuple[Any, ...], position: int) -> None:
         kind, *values = change
         with unit_of_work(self.sessions) as session:
-            known = _ids(servers.stamp(session, self.cloud.owner.identity))
+            known = servers.list_versions(session, self.cloud.owner.identity)
             if kind == "create":
                 servers.create(
                     session,
@@ -70,7 +67,7 @@ class History:
                     metadata={"a": "b"},
                 )
             elif known:
-                server = session.get_one(Server, known[position % len(known)])
+                server = session.get_one(Server, known[position % len(known)][0])
                 getattr(self, f"_{kind}")(session, server, *values)
 
     def _rename(self, session: Any, server: Server, name: str) -> None:
@@ -110,15 +107,16 @@ class History:
     def lists_agree(self) -> None:
         identity = self.cloud.owner.identity
         with unit_of_work(self.sessions, write=False) as session:
-            stamp = servers.stamp(session, identity)
-            fresh = servers.load(session, _ids(stamp))
+            number = session.get_one(ListVersion, identity.user_id).version
+            versions = servers.list_versions(session, identity)
+            fresh = servers.load(session, [server_id for server_id, _version in versions])
             for shape in (SERVER, SERVER_BRIEF):
                 for notation in (Notation.JSON, Notation.XML):
                     made = self.cache.document(
                         shape,
                         notation,
-                        identity.user_id,
-                        stamp,
+                        (identity.user_id, number),
+                        lambda: servers.list_versions(session, identity),
                         lambda ids: servers.load(session, ids),
                     )
                     assert made == wire.render_rows(shape, fresh, notation)
@@ -150,6 +148,12 @@ def test_the_cache_holds_no_more_than_it_may() -> None:
 
     cache = FragmentCache(10)
     for first in range(0, 100, 10):
-        stamp = ",".join(f"{n}:1" for n in range(first, first + 10))
-        cache.document(SERVER_BRIEF, Notation.JSON, first, stamp, lambda ids: [Row(n) for n in ids])
+        pairs = [(n, 1) for n in range(first, first + 10)]
+        cache.document(
+            SERVER_BRIEF,
+            Notation.JSON,
+            ("anybody", None),
+            lambda pairs=pairs: pairs,  # type: ignore[misc]
+            lambda ids: [Row(n) for n in ids],
+        )
     assert len(cache) == 10
