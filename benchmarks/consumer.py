@@ -26,7 +26,7 @@ import pika
 import sqlalchemy as sa
 
 from cloudweb.backend.amqp.consumer import Consumer
-from cloudweb.backend.amqp.topology import DEAD_LETTERS, EXCHANGE, Topology
+from cloudweb.backend.amqp.topology import EXCHANGE, Topology
 from cloudweb.domain import states
 from cloudweb.models import (
     Backend,
@@ -179,8 +179,6 @@ def remove(url: str, topology: Topology) -> None:
     channel = connection.channel()
     for queue in (topology.queue, topology.dead_queue):
         channel.queue_delete(queue)
-    for exchange in (EXCHANGE, DEAD_LETTERS):
-        channel.exchange_delete(exchange, if_unused=True)
     connection.close()
 
 

@@ -21,12 +21,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pika
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 LAB = ROOT / "scripts" / "ganeti-lab"
 CLUSTER = "demo97"
+PREFIX = "demo97"
 STEP_TIMEOUT_S = 60.0
 WORDS = {"ACTIVE": "Active", "STOPPED": "Stopped", "DELETED": "Deleted"}
 sys.path.insert(0, str(ROOT))
@@ -180,7 +182,7 @@ class Story:
         ):
             self._api.call("POST", f"servers/{server}/action", action, status=202)
             self._sees(server, status, json.dumps(action))
-        instance = f"snf-{server}"
+        instance = f"{PREFIX}-{server}"
         with self._steps.step(f"Ganeti itself lists {instance}"):
             if instance not in instances(cluster):
                 raise StepFailed(f"{instance} is not in the cluster.")
@@ -260,6 +262,8 @@ def play(services: Services, folder: Path, database_url: str, steps: Steps) -> N
             "CLOUDWEB_AMQP_HOSTS": services.urls["rabbitmq"],
             "CLOUDWEB_PUBLIC_URL": url,
             "CLOUDWEB_INSTANCE_OS": "noop+default",
+            # Queues of its own, on whatever broker that is.
+            "CLOUDWEB_INSTANCE_PREFIX": f"{PREFIX}-",
             "CLOUDWEB_SESSION_COOKIE_SECURE": "false",
             # So long that what becomes of a job can only have come by message.
             "CLOUDWEB_WORKER_SAFETY_FOLLOW_S": "3600",
@@ -301,7 +305,16 @@ def play(services: Services, folder: Path, database_url: str, steps: Steps) -> N
         raise
     finally:
         site.kill()
+        drop_queues(services.urls["rabbitmq"])
         subprocess.run([LAB / "down", CLUSTER], check=False)
+
+
+def drop_queues(url: str) -> None:
+    """Leave the broker as it was, but for the exchanges."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        for queue in (f"{PREFIX}-events-op", f"{PREFIX}-events-op-dl"):
+            channel.queue_delete(queue)
 
 
 def web_ini(port: int) -> str:
