@@ -17,7 +17,7 @@ from cloudweb.views.dashboard import figures, states
 
 _TEMPLATES = "cloudweb:templates"
 _BUSY_S = 3
-_QUIET_S = 30
+_QUIET_S = 10
 
 
 class Refused(Exception):
