@@ -52,7 +52,6 @@ DEV_REQUIRES = [
 
 # What runs on a Ganeti master beside Ganeti itself: the event agents and nothing of the web.
 AGENT_REQUIRES = [
-    "inotify-simple>=1.3",
     "pika>=1.3.2,<2",
 ]
 
