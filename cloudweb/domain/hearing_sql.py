@@ -66,6 +66,9 @@ class _Statements:
             .order_by(OPERATIONS.c.id)
             .with_for_update(key_share=True)
         )
+        self.owners = (
+            sa.select(SERVERS.c.user_id).where(self._one_of(SERVERS.c.id, "server_ids")).distinct()
+        )
         operations = self._update_operations()
         servers = self._update_servers()
         self.updates: tuple[sa.Update, ...] = (operations, servers)
@@ -253,6 +256,6 @@ def touch(session: Session, server_ids: Sequence[int], now: dt.datetime) -> None
 
 def _move_lists(session: Session, server_ids: Sequence[int]) -> None:
     if server_ids:
-        owners = sa.select(SERVERS.c.user_id).where(SERVERS.c.id.in_(server_ids)).distinct()
         connection = session.connection()
-        move_lists(connection, connection.scalars(owners).all())
+        given = {"server_ids": list(server_ids)}
+        move_lists(connection, connection.scalars(_statements(session).owners, given).all())
