@@ -7,7 +7,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cloudweb.models.meta import Base, created, pk, reference, str64, str255, table_args
+from cloudweb.models.meta import (
+    Base,
+    bigint,
+    created,
+    pk,
+    reference,
+    str50,
+    str64,
+    str255,
+    table_args,
+)
 
 
 class Role(enum.StrEnum):
@@ -42,6 +52,15 @@ class User(Base):
     state: Mapped[UserState] = mapped_column(default=UserState.ACTIVE)
     password_hash: Mapped[str255 | None]
     created: Mapped[created]
+    verified: Mapped[dt.datetime | None]
+    """When it was shown that the e-mail address is theirs."""
+    totp_sealed: Mapped[str255 | None]
+    totp_step: Mapped[bigint] = mapped_column(default=0, server_default="0")
+    """The last time step whose code was used: a code is good once."""
+    last_seen: Mapped[dt.datetime | None]
+    """When they last used a page; to a minute."""
+    terms_number: Mapped[bigint] = mapped_column(default=0, server_default="0")
+    """The newest version of the terms of use that they accepted; 0 for none."""
 
 
 class Token(Base):
@@ -57,6 +76,7 @@ class Token(Base):
     created: Mapped[created]
     expires: Mapped[dt.datetime | None]
     revoked: Mapped[dt.datetime | None]
+    read_only: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
 
     user: Mapped[User] = relationship(lazy="raise_on_sql")
 
@@ -75,9 +95,26 @@ class WebSession(Base):
     created: Mapped[created]
     last_seen: Mapped[dt.datetime]
     expires: Mapped[dt.datetime]
+    pending: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """The password was right; the second factor is still to come."""
+    totp_sealed: Mapped[str255 | None]
+    """A secret that is offered and not confirmed yet."""
+    address: Mapped[str50] = mapped_column(default="", server_default="")
+    agent: Mapped[str255] = mapped_column(default="", server_default="")
     flashes: Mapped[list[Any]] = mapped_column(sa.JSON(), default=list)
 
     user: Mapped[User] = relationship(lazy="raise_on_sql")
+
+
+class RecoveryCode(Base):
+    """What stands in for the second factor, once; a hash is kept until it is used."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = table_args(sa.UniqueConstraint("user_id", "digest"))
+
+    id: Mapped[pk]
+    user_id: Mapped[int] = reference("users.id")
+    digest: Mapped[str64]
 
 
 class SignInAttempt(Base):

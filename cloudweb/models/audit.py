@@ -1,5 +1,7 @@
-"""The record of who changed what, through which door."""
+"""The record of who changed what, through which door, and the chain that seals it."""
 
+import datetime as dt
+import enum
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cloudweb.models.meta import (
     Base,
+    bigint,
     created,
     pk,
     reference,
@@ -18,12 +21,20 @@ from cloudweb.models.meta import (
 )
 
 
+class Outcome(enum.StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
 class AuditEntry(Base):
-    """One act; rows are only ever added."""
+    """One act, or an attempt at one; rows are only ever added, and sealed once."""
 
     __tablename__ = "audit"
     __table_args__ = table_args(
-        sa.Index(None, "target_kind", "target_id", "id"), sa.Index(None, "user_id", "id")
+        sa.Index(None, "target_kind", "target_id", "id"),
+        sa.Index(None, "user_id", "id"),
+        sa.UniqueConstraint("seal_number"),
     )
 
     id: Mapped[pk]
@@ -40,3 +51,30 @@ class AuditEntry(Base):
     reason: Mapped[str255] = mapped_column(default="")
     operation_id: Mapped[int | None] = reference("operations.id", nullable=True)
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    outcome: Mapped[Outcome] = mapped_column(default=Outcome.DONE, server_default="done")
+    seal_number: Mapped[bigint | None]
+    """Its place in the chain; none until a worker has sealed it."""
+    seal: Mapped[str64 | None]
+    """SHA-256 of the entry and of the seal before it."""
+
+
+class AuditChain(Base):
+    """The two ends of the chain, in the one row there is.
+
+    ``kept_number`` and ``kept_seal`` are those of the newest entry that was too old to keep: the
+    chain goes on from there.
+    """
+
+    __tablename__ = "audit_chain"
+
+    id: Mapped[pk]
+    number: Mapped[bigint] = mapped_column(default=0)
+    seal: Mapped[str64] = mapped_column(default="")
+    kept_number: Mapped[bigint] = mapped_column(default=0)
+    kept_seal: Mapped[str64] = mapped_column(default="")
+    verified: Mapped[dt.datetime | None]
+    """When a worker last computed every seal again."""
+    problem: Mapped[str255] = mapped_column(default="", server_default="")
+    """What was wrong then; nothing when all held."""
+    broken_since: Mapped[dt.datetime | None]
+    """When that was first seen."""

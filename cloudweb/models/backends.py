@@ -32,7 +32,8 @@ class EventSource(enum.StrEnum):
 class Backend(Base):
     """A Ganeti cluster: where its RAPI is, whether it takes servers, what it had at ``refreshed``.
 
-    Sizes are in MiB. ``number`` (0-15) is the last digit of the cluster's MAC prefix.
+    Sizes are in MiB. ``number`` (0-15) is the last digit of the cluster's MAC prefix. A removed one
+    stays for the history that names it, without a number, and under a name nobody looks for.
     """
 
     __tablename__ = "backends"
@@ -43,7 +44,8 @@ class Backend(Base):
     )
 
     id: Mapped[pk]
-    number: Mapped[int]
+    number: Mapped[int] = mapped_column(nullable=True)
+    """None only for one that is removed."""
     name: Mapped[str] = mapped_column(sa.String(128))
     """Ganeti's own name of the cluster; op-status messages carry it as ``cluster``."""
     url: Mapped[str255]
@@ -62,6 +64,7 @@ class Backend(Base):
 
     hypervisor: Mapped[str20] = mapped_column(default="")
     disk_templates: Mapped[list[str]] = mapped_column(default=list)
+    node_groups: Mapped[list[str]] = mapped_column(default=list)
     ganeti_version: Mapped[str20] = mapped_column(default="")
     memory_total_mb: Mapped[bigint] = mapped_column(default=0)
     memory_free_mb: Mapped[bigint] = mapped_column(default=0)
@@ -72,6 +75,43 @@ class Backend(Base):
     nodes_total: Mapped[int] = mapped_column(default=0)
     nodes_up: Mapped[int] = mapped_column(default=0)
     refreshed: Mapped[dt.datetime | None]
+    heartbeat: Mapped[str | None] = mapped_column(sa.String(128))
+    """The newest question that the cluster's agent has answered."""
+    heartbeat_at: Mapped[dt.datetime | None]
     unreachable_since: Mapped[dt.datetime | None]
     last_error: Mapped[str50] = mapped_column(sa.String(500), default="")
+    created: Mapped[created]
+    removed: Mapped[dt.datetime | None]
+
+
+class Node(Base):
+    """A node of a cluster, as it was when the cluster was last asked; sizes are in MiB."""
+
+    __tablename__ = "nodes"
+
+    backend_id: Mapped[int] = reference("backends.id", primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    node_group: Mapped[str64]
+    role: Mapped[str20] = mapped_column(default="")
+    """Ganeti's letter: M master, C candidate, R regular, D drained, O offline."""
+    drained: Mapped[bool]
+    offline: Mapped[bool]
+    vm_capable: Mapped[bool]
+    memory_total_mb: Mapped[bigint]
+    memory_free_mb: Mapped[bigint]
+    disk_total_mb: Mapped[bigint]
+    disk_free_mb: Mapped[bigint]
+    cpus: Mapped[int]
+    primaries: Mapped[int]
+    secondaries: Mapped[int]
+
+
+class BackendPin(Base):
+    """A user whose new servers go to one cluster only."""
+
+    __tablename__ = "backend_pins"
+    __table_args__ = table_args(sa.Index(None, "backend_id"))
+
+    user_id: Mapped[int] = reference("users.id", primary_key=True, autoincrement=False)
+    backend_id: Mapped[int] = reference("backends.id")
     created: Mapped[created]

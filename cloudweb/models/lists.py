@@ -1,13 +1,15 @@
 """A number a user that moves with anything the user's lists show: unchanged number, same lists."""
 
+import datetime as dt
 from collections.abc import Collection
 from typing import cast
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cloudweb.models.meta import Base, BigId
+from cloudweb.models.meta import Base, BigId, utc_now
 
 
 class ListVersion(Base):
@@ -21,6 +23,8 @@ class ListVersion(Base):
 
     user_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     version: Mapped[int] = mapped_column(sa.BigInteger(), default=0)
+    changed: Mapped[dt.datetime] = mapped_column(default=utc_now)
+    """When the number last moved: nothing in the user's lists is newer, by whoever's clock."""
 
 
 LIST_VERSIONS = cast("sa.Table", ListVersion.__table__)
@@ -35,5 +39,39 @@ def move_lists(connection: Connection, user_ids: Collection[int]) -> None:
     connection.execute(
         sa.update(LIST_VERSIONS)
         .where(column.in_(user_ids))
-        .values(version=LIST_VERSIONS.c.version + 1)
+        .values(version=LIST_VERSIONS.c.version + 1, changed=_latest(utc_now()))
     )
+
+
+def move_all_lists(connection: Connection) -> None:
+    """Say that everybody's lists have changed: what all see has come or gone."""
+    column = LIST_VERSIONS.c.user_id
+    connection.execute(sa.select(column).order_by(column).with_for_update()).all()
+    connection.execute(
+        sa.update(LIST_VERSIONS).values(
+            version=LIST_VERSIONS.c.version + 1, changed=_latest(utc_now())
+        )
+    )
+
+
+def _latest(now: dt.datetime) -> sa.ColumnElement[dt.datetime]:
+    """``now``, unless it was later when another transaction, which this one waited for, ended."""
+    stamp = sa.literal(now, LIST_VERSIONS.c.changed.type)
+    return sa.case((LIST_VERSIONS.c.changed < stamp, stamp), else_=LIST_VERSIONS.c.changed)
+
+
+_OWNERS = "cloudweb_owners_of_changed_lists"
+
+
+def note_owners(session: orm.Session, user_ids: Collection[int]) -> None:
+    """Have the lists of these users moved when the session commits."""
+    session.info.setdefault(_OWNERS, set()).update(user_ids)
+
+
+@sa.event.listens_for(orm.Session, "before_commit")
+def _move_noted(session: orm.Session) -> None:
+    """A list changes with each of its objects; once a transaction, however often it flushed."""
+    session.flush()
+    owners = session.info.pop(_OWNERS, None)
+    if owners:
+        move_lists(session.connection(), owners)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection, Dialect, Engine
 
 MAX_ID = 2**63 - 1
@@ -49,6 +50,12 @@ def utc_now() -> dt.datetime:
     """The time, aware, in UTC."""
     return dt.datetime.now(dt.UTC)
 
+
+LongText = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+"""A text that may be longer than MariaDB's TEXT, which ends at 64 KiB."""
+
+LongBytes = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+"""Bytes, up to 16 MiB."""
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cloudweb.models.meta import (
     Base,
+    BigId,
     UtcDateTime,
     bigint,
     created,
@@ -28,6 +29,8 @@ class OperationState(enum.StrEnum):
     SUBMITTING = "submitting"
     SUBMITTED = "submitted"
     RUNNING = "running"
+    DECLINED = "declined"
+    """Its job failed for want of what may be had later, or elsewhere: the worker decides."""
     SUCCESS = "success"
     ERROR = "error"
     CANCELED = "canceled"
@@ -38,6 +41,7 @@ OPEN_STATES = (
     OperationState.SUBMITTING,
     OperationState.SUBMITTED,
     OperationState.RUNNING,
+    OperationState.DECLINED,
 )
 
 
@@ -52,8 +56,11 @@ class Operation(Base):
     __tablename__ = "operations"
     __table_args__ = table_args(
         sa.UniqueConstraint("key"),
+        sa.UniqueConstraint("retry_of_id"),
         sa.Index(None, "backend_id", "state", "due"),
+        sa.Index(None, "backend_id", "state", "id"),
         sa.Index(None, "server_id", "state", "id"),
+        sa.Index(None, "network_id", "backend_id", "state", "id"),
         sa.Index(None, "backend_id", "job_id"),
         sa.Index(None, "state", "id"),
         sa.Index(None, "finished"),
@@ -63,6 +70,10 @@ class Operation(Base):
     key: Mapped[str] = mapped_column(sa.String(32))
     backend_id: Mapped[int] = reference("backends.id")
     server_id: Mapped[int | None] = reference("servers.id", nullable=True)
+    network_id: Mapped[int | None] = reference("networks.id", nullable=True)
+    """The network the operation makes, unmakes or attaches to; see ``domain.operations.claim``."""
+    nic_id: Mapped[bigint | None] = mapped_column(default=None)
+    """The card it is about, whose row may be gone."""
     user_id: Mapped[int | None] = reference("users.id", nullable=True)
     request_id: Mapped[str50] = mapped_column(default="")
     reason: Mapped[str255] = mapped_column(default="")
@@ -73,11 +84,19 @@ class Operation(Base):
     state: Mapped[OperationState] = mapped_column(default=OperationState.PENDING)
     job_id: Mapped[bigint | None] = mapped_column(default=None)
     attempts: Mapped[int] = mapped_column(default=0)
+    declines: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many jobs of it have failed for now only; each time ``key`` is a new one."""
     due: Mapped[dt.datetime] = mapped_column(UtcDateTime(), default=utc_now)
     worker: Mapped[str64] = mapped_column(default="")
     sent: Mapped[dt.datetime | None]
     submitted: Mapped[dt.datetime | None]
     finished: Mapped[dt.datetime | None]
+    cancel_wanted: Mapped[dt.datetime | None]
+    """Since when somebody wants it canceled that may be with the cluster already."""
+    cancel_asked: Mapped[dt.datetime | None]
+    """When the cluster was last asked to."""
+    retry_of_id: Mapped[int | None] = mapped_column(BigId, default=None)
+    """The failed one that this does again; a foreign key would keep MariaDB from deleting both."""
     error_class: Mapped[str20 | None] = mapped_column(sa.String(40), default=None)
     error: Mapped[str] = mapped_column(sa.String(2000), default="")
     created: Mapped[created]

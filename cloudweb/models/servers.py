@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cloudweb.models.lists import move_lists
+from cloudweb.models.lists import note_owners
 from cloudweb.models.meta import (
     Base,
     bigint,
@@ -21,6 +21,7 @@ from cloudweb.models.meta import (
     table_args,
     utc_now,
 )
+from cloudweb.models.networks import Network, touch_networks
 
 
 class OperState(enum.StrEnum):
@@ -60,11 +61,15 @@ class Server(Base):
     state: Mapped[OperState] = mapped_column(default=OperState.BUILD)
     deleted: Mapped[bool] = mapped_column(default=False)
     build_percentage: Mapped[int] = mapped_column(default=0)
+    node: Mapped[str255 | None]
+    """Where its cluster last had it; no version moves with it."""
     created: Mapped[created]
     updated: Mapped[dt.datetime] = mapped_column(default=utc_now)
 
     state_time: Mapped[dt.datetime | None]
     state_job_id: Mapped[bigint] = mapped_column(default=0)
+    cards_time: Mapped[dt.datetime | None]
+    """When what hooks last told of its cards was so."""
     job_time: Mapped[dt.datetime | None]
     job_id: Mapped[bigint] = mapped_column(default=0)
     job_opcode: Mapped[str64] = mapped_column(default="")
@@ -81,23 +86,53 @@ class Server(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  (SQLAlchemy's own form)
 
 
+class NicState(enum.StrEnum):
+    """A card being added is not shown yet; one being removed still is."""
+
+    ACTIVE = "ACTIVE"
+    ADDING = "ADDING"
+    REMOVING = "REMOVING"
+
+
 class Nic(Base):
-    """A network card; ``index`` is its place in the instance."""
+    """A network card; ``index`` is its place in the instance, ``name`` Ganeti's name of it."""
 
     __tablename__ = "nics"
     __table_args__ = table_args(
-        sa.UniqueConstraint("server_id", "index"), sa.Index(None, "mac"), sa.Index(None, "ipv4")
+        sa.Index(None, "server_id", "index"),
+        sa.Index(None, "network_id", "server_id"),
+        sa.Index(None, "mac"),
+        sa.Index(None, "ipv4"),
     )
 
     id: Mapped[pk]
     server_id: Mapped[int] = reference("servers.id")
+    network_id: Mapped[int] = reference("networks.id")
     index: Mapped[int]
-    network: Mapped[str50]
-    """The network's id in the API: ``public``."""
+    name: Mapped[str64 | None]
+    state: Mapped[NicState] = mapped_column(default=NicState.ACTIVE)
     mac: Mapped[str20 | None]
     ipv4: Mapped[str20 | None]
     ipv6: Mapped[str50 | None]
     firewall_profile: Mapped[str20 | None]
+
+    network: Mapped[Network] = relationship(lazy="raise_on_sql")
+
+
+class Diagnostic(Base):
+    """What was said of a server while it was built, newest last."""
+
+    __tablename__ = "diagnostics"
+    __table_args__ = table_args(sa.Index(None, "server_id", "id"))
+
+    id: Mapped[pk]
+    server_id: Mapped[int] = reference("servers.id")
+    created: Mapped[created]
+    level: Mapped[str20]
+    source: Mapped[str50]
+    source_date: Mapped[dt.datetime | None]
+    message: Mapped[str255]
+    details: Mapped[str | None] = mapped_column(sa.Text())
 
 
 class ServerMetadata(Base):
@@ -106,11 +141,11 @@ class ServerMetadata(Base):
     __tablename__ = "server_metadata"
 
     server_id: Mapped[int] = reference("servers.id", primary_key=True)
-    key: Mapped[str] = mapped_column(sa.String(50), primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     value: Mapped[str] = mapped_column(sa.String(500))
 
 
-_OWNERS = "cloudweb_owners_of_changed_servers"
+_NETWORKS = "cloudweb_networks_of_changed_nics"
 
 
 @sa.event.listens_for(orm.Session, "before_flush")
@@ -124,17 +159,26 @@ def _move_version(session: orm.Session, _context: object, _instances: object) ->
             server = session.get(Server, row.server_id)
             if server is not None:
                 touched[server.id] = server
-    owners = session.info.setdefault(_OWNERS, set())
-    owners.update(row.user_id for row in session.new if isinstance(row, Server))
+            if isinstance(row, Nic):
+                _note_network(session, row)
+    owners = {row.user_id for row in session.new if isinstance(row, Server)}
     for server in touched.values():
         owners.add(server.user_id)
         if server not in session.new and server not in session.deleted:
             server.updated = utc_now()
+    note_owners(session, owners)
 
 
-@sa.event.listens_for(orm.Session, "after_flush")
-def _move_lists(session: orm.Session, _context: object) -> None:
-    """A list changes with each of its servers."""
-    owners = session.info.pop(_OWNERS, None)
-    if owners:
-        move_lists(session.connection(), owners)
+def _note_network(session: orm.Session, nic: Nic) -> None:
+    network_id: int | None = nic.network_id  # None while only the relationship is set
+    network = session.get(Network, network_id) if network_id is not None else None
+    if network is not None and not network.public:
+        session.info.setdefault(_NETWORKS, set()).add(network.id)
+
+
+@sa.event.listens_for(orm.Session, "after_flush", insert=True)
+def _move_networks(session: orm.Session, _context: object) -> None:
+    """A network shows the servers on it; its owner's lists are moved after it, in order."""
+    ids = session.info.pop(_NETWORKS, None)
+    if ids:
+        note_owners(session, touch_networks(session.connection(), ids))

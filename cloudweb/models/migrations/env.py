@@ -13,7 +13,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
 from cloudweb.models import Base, make_engine
-from cloudweb.models.meta import _SQLITE_WRITE, BigId, UtcDateTime
+from cloudweb.models.meta import _SQLITE_WRITE, BigId, LongBytes, LongText, UtcDateTime
 from cloudweb.settings import Settings
 
 LOCK = 0x636C6F7564776562
@@ -42,6 +42,10 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
     if isinstance(item, UtcDateTime):
         autogen.imports.add("from cloudweb.models import meta")
         return "meta.UtcDateTime()"
+    for known, name in ((LongText, "LongText"), (LongBytes, "LongBytes")):
+        if item is known:
+            autogen.imports.add("from cloudweb.models import meta")
+            return f"meta.{name}"
     if item is BigId or (isinstance(item, sa.BigInteger) and "sqlite" in item._variant_mapping):
         autogen.imports.add("from cloudweb.models import meta")
         return "meta.BigId"
