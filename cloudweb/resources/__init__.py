@@ -1,5 +1,6 @@
 """The URL space as trees of small lazy objects: spelling of keys here, rows in the views."""
 
+import re
 from typing import Any, ClassVar
 
 from pyramid.authorization import DENY_ALL
@@ -30,6 +31,22 @@ class Collection(Branch):
     """A place whose other children are its items; ``item_key`` checks their spelling only."""
 
     item: ClassVar[type[Resource]]
+    key_name: ClassVar[str] = ""
+    """What the documentation calls an item's key; by default ``server_id`` of a ServerResource."""
+    key_schema: ClassVar[dict[str, Any]] = {"type": "integer", "minimum": 0}
+    """The spelling that ``item_key`` checks, as a JSON Schema; any text where it is not said."""
+
+    def __init_subclass__(cls) -> None:
+        if "item_key" in vars(cls) and "key_schema" not in vars(cls):
+            # A URL with a line end leads nowhere.
+            cls.key_schema = {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f]+$"}
+        super().__init_subclass__()
+
+    @classmethod
+    def key_parameter(cls) -> str:
+        """The name of an item's key in documented paths."""
+        words = re.sub("(?<!^)(?=[A-Z])", "_", cls.item.__name__.removesuffix("Resource"))
+        return cls.key_name or f"{words.lower()}_id"
 
     def item_key(self, key: str) -> Any:
         """The key's value. Raises KeyError for what cannot be one."""
@@ -52,3 +69,18 @@ class Item(Branch):
         parent = self.__parent__
         assert isinstance(parent, Collection)
         return parent.item_key(self.__name__)
+
+
+class KeyItem(Item):
+    """One of a collection whose keys are texts of any kind: all that follows in the URL."""
+
+    @property
+    def id(self) -> str:
+        """The key as it was sent, slashes and all; traversal would split it."""
+        parent = self.__parent__
+        assert parent is not None
+        path: str = self.request.path_info
+        return path.partition(f"/{parent.__name__}/")[2]
+
+    def __getitem__(self, key: str) -> Resource:
+        return self

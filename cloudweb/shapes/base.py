@@ -6,6 +6,7 @@ the element, the rest child elements. Nothing here knows HTTP.
 
 import dataclasses
 import datetime as dt
+import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,12 +18,21 @@ ATOM_NS = "http://www.w3.org/2005/Atom"
 Getter = Callable[[Any], Any]
 
 
+class ElementValue(dict[str, Any]):
+    """What an XML element had, as JSON would have it in an object."""
+
+
+class NumberOrName:
+    """The ``kind`` of an id that is a number, or a name that stands for several things."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scalar:
-    """A text, number, time or truth; absent where ``optional`` and None."""
+    """A text, number, time or truth, as ``kind`` says; absent where ``optional`` and None."""
 
     name: str
     get: Getter
+    kind: type = str
     optional: bool = False
     json: bool = True
     xml: bool = True
@@ -50,11 +60,13 @@ class Mapped:
     name: str
     item: str
     get: Getter
+    bare: bool = False
+    """A plain JSON object, and there even when empty."""
 
     def add_json(self, row: Any, out: dict[str, Any]) -> None:
         values = self.get(row)
-        if values:
-            out[self.name] = {"values": dict(values)}
+        if values or self.bare:
+            out[self.name] = dict(values) if self.bare else {"values": dict(values)}
 
     def attribute(self, row: Any) -> str:
         return ""
@@ -96,11 +108,78 @@ class Listed:
         return f"<{self.name}>{items}</{self.name}>" if self.wrap else items
 
 
-Field = Scalar | Mapped | Listed
+@dataclasses.dataclass(frozen=True, slots=True)
+class Element:
+    """A text, number or truth that is always there; in XML an element of its own."""
+
+    name: str
+    get: Getter
+    kind: type = str
+
+    def add_json(self, row: Any, out: dict[str, Any]) -> None:
+        out[self.name] = self.get(row)
+
+    def attribute(self, row: Any) -> str:
+        return ""
+
+    def child(self, row: Any) -> str:
+        return f"<{self.name}>{escape(_xml_text(self.get(row)))}</{self.name}>"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ids:
+    """Ids of other things: ``{"values": [1, 2]}``; in XML an element each. Never left out."""
+
+    name: str
+    item: str
+    get: Getter
+    optional: bool = False
+
+    def add_json(self, row: Any, out: dict[str, Any]) -> None:
+        out[self.name] = {"values": list(self.get(row))}
+
+    def attribute(self, row: Any) -> str:
+        return ""
+
+    def child(self, row: Any) -> str:
+        items = "".join(f'<{self.item} id="{key}"/>' for key in self.get(row))
+        return f"<{self.name}>{items}</{self.name}>"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Texts:
+    """A plain list of texts; in XML each an element, and nothing around them."""
+
+    name: str
+    item: str
+    get: Getter
+
+    def add_json(self, row: Any, out: dict[str, Any]) -> None:
+        out[self.name] = list(self.get(row))
+
+    def attribute(self, row: Any) -> str:
+        return ""
+
+    def child(self, row: Any) -> str:
+        return "".join(f"<{self.item}>{escape(text)}</{self.item}>" for text in self.get(row))
+
+
+Field = Scalar | Mapped | Listed | Ids | Element | Texts
+
+
+class Listing(enum.Enum):
+    """How a document that is a list is written in JSON; in XML it is an element of its plural."""
+
+    VALUES = '{"%s":{"values":[%s]}}'
+    PLAIN = '{"%s":[%s]}'
+    BARE = "[%s]"
 
 
 class Shape:
-    """One kind of object: ``name`` in JSON and XML, ``plural`` for lists of it."""
+    """One kind of object: ``name`` in JSON and XML, ``plural`` for lists of it.
+
+    One that is not ``enveloped`` is in JSON a document without its name.
+    """
 
     def __init__(
         self,
@@ -109,9 +188,13 @@ class Shape:
         *,
         plural: str = "",
         namespaces: Mapping[str, str] | None = None,
+        listing: Listing = Listing.VALUES,
+        enveloped: bool = True,
     ) -> None:
         self.name = name
         self.plural = plural or f"{name}s"
+        self.listing = listing
+        self.enveloped = enveloped
         self._fields = tuple(fields)
         self._attributes = tuple(field for field in self._fields if isinstance(field, Scalar))
         self._children = tuple(field for field in self._fields if not isinstance(field, Scalar))
@@ -121,6 +204,7 @@ class Shape:
             f for f in self._fields if not isinstance(f, Scalar) or (f.json and f.optional)
         )
         spaces = namespaces if namespaces is not None else {"xmlns": COMPUTE_NS}
+        self.namespaces = dict(spaces)
         self.xmlns = "".join(f" {k}={quoteattr(v)}" for k, v in spaces.items())
 
     @property
@@ -142,6 +226,27 @@ class Shape:
             opening += scalar.attribute(row)
         inner = "".join([field.child(row) for field in self._children])
         return f"<{opening}>{inner}</{self.name}>" if inner else f"<{opening}/>"
+
+
+class Keyed(Shape):
+    """A mapping of texts as an object of its own: ``{"values": {…}}``, or plain; its row is one.
+
+    In XML it holds an element ``item`` for each key; without an item it has one key, and is the
+    element itself: ``<meta key="…">text</meta>``.
+    """
+
+    def __init__(self, name: str, item: str = "", *, bare: bool = False) -> None:
+        super().__init__(name, ())
+        self.item, self.bare = item, bare
+
+    def to_json(self, row: Mapping[str, str]) -> dict[str, Any]:
+        return dict(row) if self.bare else {"values": dict(row)}
+
+    def to_xml(self, row: Mapping[str, str], *, root: bool = False) -> str:
+        space = self.xmlns if root else ""
+        items = [(self.item or f"{self.name}{space}", key, text) for key, text in row.items()]
+        inner = "".join(f"<{n} key={_quoted(k)}>{escape(t)}</{n.split()[0]}>" for n, k, t in items)
+        return f"<{self.name}{space}>{inner}</{self.name}>" if self.item else inner
 
 
 _SPECIAL = re.compile(r"[&<>\"\n\r\t]")

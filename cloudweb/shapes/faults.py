@@ -16,9 +16,13 @@ def to_json(fault: Fault) -> dict[str, Any]:
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def _text(text: str) -> str:
+def printable(text: str) -> str:
     """Text for XML 1.0, which has no way at all to write most control characters."""
-    return escape(_NOT_XML.sub("\ufffd", text))
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))
 
 
 def to_xml(fault: Fault) -> str:

@@ -16,7 +16,14 @@ def describe(public_url: str) -> dict[str, Any]:
         "id": "v1.1",
         "status": "CURRENT",
         "updated": UPDATED,
-        "links": [{"rel": "self", "href": f"{public_url}/api/v1.1/"}],
+        "links": [
+            {"rel": "self", "href": f"{public_url}/api/v1.1/"},
+            {
+                "rel": "describedby",
+                "type": "application/json",
+                "href": f"{public_url}/api/openapi.json",
+            },
+        ],
         "media-types": [
             {"base": base, "type": f"application/vnd.openstack.compute-v1.1+{kind}"}
             for base, kind in (("application/xml", "xml"), ("application/json", "json"))
@@ -28,20 +35,27 @@ def _scalar(name: str, *, optional: bool = False) -> Scalar:
     return Scalar(name, lambda row: row.get(name), optional=optional)
 
 
-LINK = Shape("atom:link", [_scalar("rel"), _scalar("type", optional=True), _scalar("href")])
-MEDIA_TYPE = Shape("media-type", [_scalar("base"), _scalar("type")])
+LINK = Shape(
+    "atom:link",
+    [_scalar("rel"), _scalar("type", optional=True), _scalar("href")],
+    namespaces=_SPACES,
+)
+MEDIA_TYPE = Shape("media-type", [_scalar("base"), _scalar("type")], namespaces=_SPACES)
 
-_COMMON: list[Field] = [
-    _scalar("id"),
-    _scalar("status"),
-    _scalar("updated"),
-    Listed("links", LINK, lambda row: row["links"], wrap=False),
-]
+_COMMON: list[Field] = [_scalar("id"), _scalar("status"), _scalar("updated")]
 
-VERSION_BRIEF = Shape("version", _COMMON, namespaces=_SPACES)
+VERSION_BRIEF = Shape(
+    "version",
+    [*_COMMON, Listed("links", LINK, lambda row: row["links"][:1], wrap=False)],
+    namespaces=_SPACES,
+)
 VERSION = Shape(
     "version",
-    [*_COMMON, Listed("media-types", MEDIA_TYPE, lambda row: row["media-types"], bare=True)],
+    [
+        *_COMMON,
+        Listed("links", LINK, lambda row: row["links"], wrap=False),
+        Listed("media-types", MEDIA_TYPE, lambda row: row["media-types"], bare=True),
+    ],
     namespaces=_SPACES,
 )
 
