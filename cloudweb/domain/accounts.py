@@ -1,5 +1,6 @@
 """Users, their tokens and passwords, and who a credential belongs to."""
 
+import dataclasses
 import datetime as dt
 import functools
 import hashlib
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import audit
+from cloudweb.domain import audit, terms
 from cloudweb.domain.identity import Identity
 from cloudweb.models import (
     ListVersion,
@@ -24,8 +25,13 @@ from cloudweb.models import (
     WebSession,
     utc_now,
 )
+from cloudweb.models.meta import UtcDateTime
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*)(?:\.[A-Za-z0-9-]+)+"
+)
+LONGEST_PASSWORD = 1000
+_ENDED_KEPT = dt.timedelta(days=1)
 
 
 @functools.cache
@@ -53,24 +59,49 @@ def create(
     password: str | None = None,
 ) -> User:
     """A new active user. Raises BadRequest or Conflict."""
-    email = email.strip().lower()
-    if not _EMAIL.fullmatch(email) or len(email) > 254:
-        raise faults.BadRequest(f"{email!r} is not an e-mail address.")
+    email = checked_email(email)
     if find(session, email) is not None:
         raise faults.Conflict(f"User {email} exists.")
-    if password is not None and len(password) < 10:
-        raise faults.BadRequest("A password needs at least 10 characters.")
     user = User(
         email=email,
         name=name or email.partition("@")[0],
         role=role,
-        password_hash=_hasher().hash(password) if password else None,
+        password_hash=hashed(password) if password is not None else None,
     )
     session.add(user)
     session.flush()  # the audit entry names its id
     session.add(ListVersion(user_id=user.id))
     audit.record(session, identity, "user:create", "user", user.id, email=email, role=role.value)
     return user
+
+
+def rename(session: Session, identity: Identity, user: User, *, name: str) -> None:
+    """Call a user something else. Raises BadRequest."""
+    name = " ".join(name.split())
+    if not 0 < len(name) <= 255:
+        raise faults.BadRequest("A name has 1 to 255 characters.")
+    audit.record(session, identity, "user:rename", "user", user.id, before=user.name, after=name)
+    user.name = name
+
+
+def checked_email(text: str) -> str:
+    """The e-mail address as it is stored. Raises BadRequest for what is none."""
+    email = text.strip().lower()
+    if not _EMAIL.fullmatch(email) or len(email) > 254:
+        raise faults.BadRequest(
+            f"{email[:254]!r} is not an e-mail address.",
+            details={"email": "Not an e-mail address."},
+        )
+    return email
+
+
+def hashed(password: str) -> str:
+    """A password as it is stored; slow on purpose. Raises BadRequest for one that is no good."""
+    if len(password) < 10:
+        raise faults.BadRequest("A password needs at least 10 characters.")
+    if len(password) > LONGEST_PASSWORD:
+        raise faults.BadRequest(f"A password has at most {LONGEST_PASSWORD} characters.")
+    return _hasher().hash(password)
 
 
 def find(session: Session, email: str) -> User | None:
@@ -98,14 +129,31 @@ def list_users(session: Session) -> Sequence[User]:
 
 
 def add_token(
-    session: Session, identity: Identity, user: User, *, name: str, expires: dt.datetime | None
+    session: Session,
+    identity: Identity,
+    user: User,
+    *,
+    name: str,
+    expires: dt.datetime | None,
+    read_only: bool = False,
 ) -> str:
     """A new API token for the user; this text is the only copy there will ever be."""
     text = secrets.token_urlsafe(32)
-    token = Token(user_id=user.id, name=name, digest=digest(text), expires=expires)
+    token = Token(
+        user_id=user.id, name=name, digest=digest(text), expires=expires, read_only=read_only
+    )
     session.add(token)
     session.flush()  # the audit entry names its id
-    audit.record(session, identity, "token:add", "token", token.id, user=user.email, name=name)
+    audit.record(
+        session,
+        identity,
+        "token:add",
+        "token",
+        token.id,
+        user=user.email,
+        name=name,
+        read_only=read_only,
+    )
     return text
 
 
@@ -133,12 +181,54 @@ def by_token(session: Session, text: str, *, address: str, request_id: str) -> I
     )
     if row is None:
         return None
-    return Identity(row[0], row[1], row[2], "api", address, request_id, row[3])
+    return Identity(
+        *(row[0], row[1], row[2], "api", address, request_id, row[3], row[4], not row[5]),
+        owes_terms=row[6] < (row[7] or 0),
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenOwner:
+    """Whose a valid token is, and since and until when it is valid."""
+
+    token: str = dataclasses.field(repr=False)
+    user_id: int
+    email: str
+    name: str
+    role: Role
+    created: dt.datetime
+    expires: dt.datetime | None
+
+
+def owner_of(session: Session, text: str) -> TokenOwner:
+    """Whose valid token this is; one statement. Raises Unauthorized, which says why it is none."""
+    row = session.execute(
+        sa.select(Token, User)
+        .join(User, Token.user_id == User.id)
+        .where(Token.digest == digest(text), Token.revoked.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise faults.Unauthorized
+    token, user = row
+    if token.expires is not None and token.expires <= utc_now():
+        raise faults.Unauthorized("Authentication expired")
+    if user.state is not UserState.ACTIVE:
+        raise faults.Unauthorized("User inactive")
+    return TokenOwner(text, user.id, user.email, user.name, user.role, token.created, token.expires)
 
 
 _users, _tokens, _lists = User.__table__.c, Token.__table__.c, ListVersion.__table__.c
 _BY_TOKEN = (
-    sa.select(_users.id, _users.email, _users.role, _lists.version)
+    sa.select(
+        _users.id,
+        _users.email,
+        _users.role,
+        _lists.version,
+        _lists.changed,
+        _tokens.read_only,
+        _users.terms_number,
+        terms.number_in_force(sa.bindparam("now", type_=UtcDateTime()), demanding=True),
+    )
     .join_from(Token.__table__, User.__table__, _tokens.user_id == _users.id)
     .outerjoin(ListVersion.__table__, _lists.user_id == _users.id)
     .where(
@@ -150,17 +240,20 @@ _BY_TOKEN = (
 )
 
 
-def find_credentials(session: Session, email: str) -> tuple[User | None, str]:
-    """Who may sign in to the dashboard with this address, and the hash to check a password with.
+def find_credentials(
+    session: Session, email: str, *, staff_only: bool = True
+) -> tuple[User | None, str]:
+    """Who may sign in with this address, and the hash to check a password with.
 
-    For anybody else None, and a hash of nothing: to check a password takes everybody as long.
+    To the dashboard only staff may. For anybody else None, and a hash of nothing: to check a
+    password takes everybody as long.
     """
     user = find(session, email) if "\0" not in email else None
     if (
         user is None
         or user.password_hash is None
         or user.state is not UserState.ACTIVE
-        or user.role is Role.USER
+        or (staff_only and user.role is Role.USER)
     ):
         return None, _no_password()
     return user, user.password_hash
@@ -174,38 +267,57 @@ def matches(password_hash: str, password: str) -> bool:
         return False
 
 
-def open_session(session: Session, identity: Identity, *, absolute_s: int) -> str:
-    """A dashboard session for whoever proved to be this; the text for the cookie."""
+def open_session(
+    session: Session, identity: Identity, *, absolute_s: int, agent: str = "", pending: bool = False
+) -> str:
+    """A dashboard session for whoever proved to be this; the text for the cookie.
+
+    One that is ``pending`` opens nothing but the pages that ask for the second factor.
+    """
     assert identity.user_id is not None
     text = secrets.token_urlsafe(32)
     now = utc_now()
-    session.execute(sa.delete(WebSession).where(WebSession.expires < now))
+    # One that ended by itself stays a while: it tells whose form comes too late.
+    session.execute(sa.delete(WebSession).where(WebSession.expires < now - _ENDED_KEPT))
     session.add(
         WebSession(
             user_id=identity.user_id,
             digest=digest(text),
             last_seen=now,
             expires=now + dt.timedelta(seconds=absolute_s),
+            pending=pending,
+            address=identity.address[:50],
+            agent=agent[:255],
         )
     )
-    audit.record(session, identity, "session:open", "user", identity.user_id)
+    if not pending:
+        session.execute(sa.update(User).where(User.id == identity.user_id).values(last_seen=now))
+        audit.record(
+            *(session, identity, "session:open", "user", identity.user_id), agent=agent[:255]
+        )
     return text
 
 
-def find_session(session: Session, text: str, *, idle_s: int) -> tuple[WebSession, User] | None:
-    """The live dashboard session of a cookie's text, and its user; one statement."""
+def find_session(
+    session: Session, text: str, *, idle_s: int
+) -> tuple[WebSession, User, bool] | None:
+    """The live dashboard session of a cookie's text, its user, and whether they owe terms.
+
+    One statement.
+    """
     now = utc_now()
     row = session.execute(
-        sa.select(WebSession, User)
+        sa.select(WebSession, User, terms.number_in_force(now, demanding=True))
         .join(User, WebSession.user_id == User.id)
         .where(
             WebSession.digest == digest(text),
             WebSession.expires > now,
+            WebSession.pending.is_(False),
             WebSession.last_seen > now - dt.timedelta(seconds=idle_s),
             User.state == UserState.ACTIVE,
         )
     ).one_or_none()
-    return (row[0], row[1]) if row is not None else None
+    return (row[0], row[1], row[1].terms_number < (row[2] or 0)) if row is not None else None
 
 
 def touch_session(session: Session, web_session_id: int) -> None:
@@ -215,21 +327,31 @@ def touch_session(session: Session, web_session_id: int) -> None:
     )
 
 
+def drop_session(session: Session, text: str) -> None:
+    """Forget the session of a cookie's text, if there is one."""
+    session.execute(sa.delete(WebSession).where(WebSession.digest == digest(text)))
+
+
 def sign_out(session: Session, identity: Identity, text: str) -> None:
     """End the session of a cookie's text; ending it twice is fine."""
-    session.execute(sa.delete(WebSession).where(WebSession.digest == digest(text)))
-    audit.record(session, identity, "session:close", "user", identity.user_id)
+    agent = session.scalar(sa.select(WebSession.agent).where(WebSession.digest == digest(text)))
+    drop_session(session, text)
+    audit.record(session, identity, "session:close", "user", identity.user_id, agent=agent)
 
 
-def count_attempt(session: Session, *, email: str, address: str, window_s: int) -> list[int]:
+def count_attempt(
+    session: Session, *, email: str, address: str, window_s: int, kind: str = ""
+) -> list[int]:
     """Count one attempt to sign in against the e-mail and the address; the ids to forget it by.
+
+    Other kinds of attempts, such as asking for mail, count for themselves.
 
     Commit this before checking the rate: then attempts made at once count each other. What is too
     old to matter is forgotten.
     """
     old = utc_now() - dt.timedelta(seconds=window_s)
     session.execute(sa.delete(SignInAttempt).where(SignInAttempt.at < old))
-    attempts = [SignInAttempt(subject=subject) for subject in _subjects(email, address)]
+    attempts = [SignInAttempt(subject=subject) for subject in _subjects(email, address, kind)]
     session.add_all(attempts)
     session.flush()  # their ids are what the caller keeps
     return [attempt.id for attempt in attempts]
@@ -241,22 +363,34 @@ def forget_attempt(session: Session, ids: Sequence[int]) -> None:
 
 
 def check_sign_in_rate(
-    session: Session, *, email: str, address: str, limit: int, window_s: int
+    session: Session,
+    *,
+    email: str,
+    address: str,
+    limit: int,
+    window_s: int,
+    kind: str = "",
+    address_limit: int | None = None,
 ) -> None:
     """Raises TooManyRequests when more than ``limit`` attempts were made lately, this one too."""
     since = utc_now() - dt.timedelta(seconds=window_s)
-    for subject in _subjects(email, address):
+    limits = (limit, limit if address_limit is None else address_limit)
+    for subject, most in zip(_subjects(email, address, kind), limits, strict=True):
         count, first = session.execute(
             sa.select(sa.func.count(), sa.func.min(SignInAttempt.at)).where(
                 SignInAttempt.subject == subject, SignInAttempt.at > since
             )
         ).one()
-        if count > limit:
+        if count > most:
             wait = (first + dt.timedelta(seconds=window_s) - utc_now()).total_seconds()
             raise faults.TooManyRequests(
                 "Too many failed attempts. Try again later.", retry_after_s=max(1, int(wait))
             )
 
 
-def _subjects(email: str, address: str) -> tuple[str, str]:
-    return (digest(f"email:{email.strip().lower()}"), digest(f"address:{address}"))
+def _subjects(email: str, address: str, kind: str) -> tuple[str, str]:
+    before = f"{kind}:" if kind else ""
+    return (
+        digest(f"{before}email:{email.strip().lower()}"),
+        digest(f"{before}address:{address}"),
+    )

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from cloudweb.domain import fleet, states
+from cloudweb.domain import dead_letters, fleet, pool_lists, reconcile, states
+from cloudweb.domain.pool_lists import PoolRow
 from cloudweb.models import (
     OPEN_STATES,
+    AuditChain,
     Backend,
     Flavor,
     Operation,
@@ -22,6 +24,10 @@ from cloudweb.models import (
 
 FAILED_WITHIN = dt.timedelta(hours=24)
 WAITING_TOO_LONG = dt.timedelta(minutes=5)
+RUNNING_TOO_LONG = dt.timedelta(hours=1)
+NO_CONSUMER_AFTER = dt.timedelta(minutes=2)
+POOL_TIGHT = 0.85
+"""From which share in use on a pool needs somebody."""
 
 
 class Condition(enum.StrEnum):
@@ -50,18 +56,28 @@ class Kind(enum.StrEnum):
     STALE = "stale"
     FAILED = "failed"
     WAITING = "waiting"
+    STUCK = "stuck"
     BROKEN = "broken"
+    DRIFT = "drift"
+    DEAD_LETTERS = "dead letters"
+    NO_CONSUMER = "no consumer"
+    AUDIT = "audit"
+    POOL = "pool"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Concern:
-    """Something that needs a person. ``count`` is how many, where there can be many."""
+    """Something that needs a person. ``count`` is how many, where there can be many; ``text`` is
+    what was found, where that was written down.
+    """
 
     severity: Severity
     kind: Kind
     backend: Backend | None = None
     count: int = 1
     since: dt.datetime | None = None
+    text: str = ""
+    pool: PoolRow | None = None
 
 
 def condition(backend: Backend, *, stale_after_s: float) -> Condition:
@@ -75,6 +91,16 @@ def condition(backend: Backend, *, stale_after_s: float) -> Condition:
     if backend.refreshed is None:
         return Condition.UNHEARD
     return Condition.STALE if is_stale(backend, stale_after_s) else Condition.TAKING
+
+
+def flags(backend: Backend) -> list[str]:
+    """All that holds of a backend, in words: what was set, and whether it answers."""
+    facts = {
+        Condition.DRAINED: backend.drained,
+        Condition.OFFLINE: backend.offline,
+        Condition.UNREACHABLE: backend.unreachable_since is not None,
+    }
+    return [word.value for word, holds in facts.items() if holds] or [Condition.TAKING.value]
 
 
 def is_stale(backend: Backend, stale_after_s: float) -> bool:
@@ -92,11 +118,15 @@ def list_concerns(
     *,
     stale_after_s: float,
 ) -> list[Concern]:
-    """Everything that needs a person, worst and oldest first; two statements."""
+    """Everything that needs a person, worst and oldest first; six statements."""
     found = [
         *_about_backends(backends, flavors, stale_after_s),
         *_about_operations(session),
         *_about_servers(servers),
+        *_about_messages(session),
+        *_about_drift(session),
+        *_about_watches(session),
+        *_about_pools(session),
     ]
     order = list(Severity)
     return sorted(found, key=lambda c: (order.index(c.severity), c.since or utc_now()))
@@ -132,26 +162,40 @@ def places(backend: Backend, flavor: Flavor) -> bool:
 
 def _about_operations(session: Session) -> Iterator[Concern]:
     now = utc_now()
+    again = aliased(Operation)
     failed = sa.and_(
-        Operation.state == OperationState.ERROR, Operation.finished > now - FAILED_WITHIN
+        Operation.state == OperationState.ERROR,
+        Operation.finished > now - FAILED_WITHIN,
+        ~sa.exists().where(again.retry_of_id == Operation.id),
     )
-    count, since = _count(session, failed, Operation.finished)
-    if count:
-        yield Concern(Severity.CRITICAL, Kind.FAILED, count=count, since=since)
     waiting = sa.and_(
-        Operation.state.in_((OperationState.PENDING, OperationState.SUBMITTING)),
+        Operation.state.in_(
+            (OperationState.PENDING, OperationState.SUBMITTING, OperationState.DECLINED)
+        ),
         Operation.created < now - WAITING_TOO_LONG,
     )
-    count, since = _count(session, waiting, Operation.created)
-    if count:
-        yield Concern(Severity.WARNING, Kind.WAITING, count=count, since=since)
+    counts = sa.union_all(
+        _count(Kind.FAILED, failed, Operation.finished),
+        _count(Kind.WAITING, waiting, Operation.created),
+        _count(Kind.STUCK, _stuck(), Operation.submitted),
+    )
+    for kind, count, since in session.execute(counts):
+        worst = Severity.CRITICAL if kind == Kind.FAILED.value else Severity.WARNING
+        if count:
+            yield Concern(worst, Kind(kind), count=count, since=since)
+
+
+def _stuck() -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Operation.state.in_((OperationState.SUBMITTED, OperationState.RUNNING)),
+        Operation.submitted < utc_now() - RUNNING_TOO_LONG,
+    )
 
 
 def _count(
-    session: Session, which: sa.ColumnElement[bool], time: sa.SQLColumnExpression[Any]
-) -> tuple[int, dt.datetime | None]:
-    row = session.execute(sa.select(sa.func.count(), sa.func.min(time)).where(which)).one()
-    return row[0], row[1]
+    kind: Kind, which: sa.ColumnElement[bool], time: sa.SQLColumnExpression[Any]
+) -> sa.Select[str, int, Any]:
+    return sa.select(sa.literal(kind.value), sa.func.count(), sa.func.min(time)).where(which)
 
 
 def _about_servers(servers: Mapping[int, Mapping[OperState, int]]) -> Iterator[Concern]:
@@ -160,14 +204,35 @@ def _about_servers(servers: Mapping[int, Mapping[OperState, int]]) -> Iterator[C
         yield Concern(Severity.WARNING, Kind.BROKEN, count=broken)
 
 
-def count_operations(
-    session: Session, state: OperationState | None = None, *, at_most: int = 10_000
-) -> int:
-    """How many operations there are (in this state), counted no further than ``at_most`` + 1."""
-    some = sa.select(Operation.id).limit(at_most + 1)
-    if state is not None:
-        some = some.where(Operation.state == state)
-    return session.scalar(sa.select(sa.func.count()).select_from(some.subquery())) or 0
+def _about_drift(session: Session) -> Iterator[Concern]:
+    count = sum(reconcile.count_open(session).values())
+    if count:
+        yield Concern(Severity.WARNING, Kind.DRIFT, count=count)
+
+
+def _about_pools(session: Session) -> Iterator[Concern]:
+    for row in pool_lists.list_tight(session, share=POOL_TIGHT):
+        severity = Severity.WARNING if row.free else Severity.CRITICAL
+        yield Concern(severity, Kind.POOL, pool=row)
+
+
+def _about_messages(session: Session) -> Iterator[Concern]:
+    count, since = dead_letters.oldest_waiting(session)
+    if count:
+        yield Concern(Severity.WARNING, Kind.DEAD_LETTERS, count=count, since=since)
+
+
+def _about_watches(session: Session) -> Iterator[Concern]:
+    """Whether anybody looks at the queues, and what computing the audit's seals again found."""
+    found = (
+        sa.select(column).where(AuditChain.id == 1).scalar_subquery()
+        for column in (AuditChain.problem, AuditChain.broken_since)
+    )
+    noted, problem, since = session.execute(sa.select(dead_letters.last_noted(), *found)).one()
+    if noted is not None and utc_now() - noted > NO_CONSUMER_AFTER:
+        yield Concern(Severity.CRITICAL, Kind.NO_CONSUMER, since=noted)
+    if problem:
+        yield Concern(Severity.CRITICAL, Kind.AUDIT, since=since, text=problem)
 
 
 def count_builds(session: Session, backend_id: int) -> int:

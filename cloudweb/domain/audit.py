@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb.domain.identity import Identity
-from cloudweb.models import AuditEntry, Operation
+from cloudweb.models import AuditEntry, Operation, Outcome
 
 
 def record(
@@ -19,6 +19,7 @@ def record(
     *,
     reason: str = "",
     operation: Operation | None = None,
+    outcome: Outcome = Outcome.DONE,
     **details: Any,
 ) -> None:
     """Add one entry; ``details`` must be JSON values and hold no secret."""
@@ -32,9 +33,10 @@ def record(
             request_id=identity.request_id,
             action=action,
             target_kind=target_kind,
-            target_id=str(target_id),
-            reason=reason,
+            target_id=str(target_id)[:64],
+            reason=(reason or identity.reason)[:255],
             operation_id=operation.id if operation is not None else None,
+            outcome=outcome,
             details=details,
         )
     )

@@ -103,7 +103,7 @@ def apply(
     Raises ItemNotFound, BadRequest (reason, or flavors would be lost), Moved.
     """
     backend = session.scalar(sa.select(Backend).where(Backend.id == backend_id).with_for_update())
-    if backend is None:
+    if backend is None or backend.removed is not None:
         raise faults.ItemNotFound(f"No backend {backend_id}.")
     if backend.drained is drained and _same_act(backend, identity, reason):
         return

@@ -1,16 +1,30 @@
-"""The clusters: adding, draining and refreshing them, and choosing one for a new server."""
+"""The clusters: adding, draining, refreshing and removing them, and how full they are."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import audit
+from cloudweb.domain import audit, nodes, operations
 from cloudweb.domain.identity import Identity
-from cloudweb.models import MAX_BACKENDS, Backend, EventSource, Flavor, OperState, Server, utc_now
+from cloudweb.domain.nodes import NodeReport
+from cloudweb.models import (
+    MAX_BACKENDS,
+    OPEN_STATES,
+    Backend,
+    BackendNetwork,
+    BackendPin,
+    EventSource,
+    Flavor,
+    Network,
+    Operation,
+    OperState,
+    Server,
+    utc_now,
+)
 
 _SERVERS_PER_CPU = 3
 _CPUS_PER_SERVER = 4
@@ -32,19 +46,30 @@ class ClusterReport:
     instances: int
     nodes_total: int
     nodes_up: int
+    node_groups: tuple[str, ...] = ()
+    nodes: tuple[NodeReport, ...] = ()
 
 
 def list_all(session: Session) -> Sequence[Backend]:
-    """Every backend, by id."""
-    return session.scalars(sa.select(Backend).order_by(Backend.id)).all()
+    """Every backend that is not removed, by id."""
+    query = sa.select(Backend).where(Backend.removed.is_(None)).order_by(Backend.id)
+    return session.scalars(query).all()
 
 
 def get(session: Session, backend_id: int) -> Backend:
     """The backend. Raises ItemNotFound."""
     backend = session.get(Backend, backend_id)
-    if backend is None:
+    if backend is None or backend.removed is not None:
         raise faults.ItemNotFound(f"No backend {backend_id}.")
     return backend
+
+
+def by_key(session: Session, key: str) -> Backend:
+    """The backend with this id or name. Raises ItemNotFound."""
+    for backend in list_all(session):
+        if key in (str(backend.id), backend.name):
+            return backend
+    raise faults.ItemNotFound(f"No backend {key}.")
 
 
 def count_servers(session: Session) -> dict[int, dict[OperState, int]]:
@@ -110,9 +135,10 @@ def modify(session: Session, identity: Identity, backend: Backend, **changes: An
     """Change the address, credentials, TLS or event source; secrets stay out of the audit."""
     session.flush()  # a refresh would undo what was changed before
     session.refresh(backend, with_for_update=True)
+    shown = [key for key in changes if key != "password_sealed"]
+    before = {key: str(getattr(backend, key)) for key in shown}
     for key, value in changes.items():
         setattr(backend, key, value)
-    shown = {k: v for k, v in changes.items() if k != "password_sealed"}
     audit.record(
         session,
         identity,
@@ -120,7 +146,8 @@ def modify(session: Session, identity: Identity, backend: Backend, **changes: An
         "backend",
         backend.id,
         password_changed="password_sealed" in changes,
-        changes={key: str(value) for key, value in shown.items()},
+        before=before,
+        after={key: str(changes[key]) for key in shown},
     )
 
 
@@ -138,17 +165,20 @@ def set_offline(
     return _set(session, identity, backend, "offline", offline, reason)
 
 
+_VERBS = {
+    ("drained", True): "drain",
+    ("drained", False): "undrain",
+    ("offline", True): "offline",
+    ("offline", False): "online",
+}
+
+
 def _set(
     session: Session, identity: Identity, backend: Backend, flag: str, value: bool, reason: str
 ) -> bool:
-    reason = reason.strip()
+    reason = _line(reason)
     if value and not reason:
         raise faults.BadRequest("A reason is required.", details={"reason": "Say why."})
-    if len(reason) > 255 or any(ord(c) < 32 for c in reason):
-        raise faults.BadRequest(
-            "The reason is one line of at most 255 characters.",
-            details={"reason": "One line of at most 255 characters."},
-        )
     session.flush()  # a refresh would undo what was changed before
     session.refresh(backend, with_for_update=True)
     before = getattr(backend, flag)
@@ -157,17 +187,91 @@ def _set(
     setattr(backend, flag, value)
     backend.state_reason, backend.state_by_id = reason, identity.user_id
     backend.state_since = utc_now()
-    verb = flag if value else f"not {flag}"
     audit.record(
-        session, identity, f"backend:{verb}", "backend", backend.id, reason=reason, before=before
+        *(session, identity, f"backend:{_VERBS[flag, value]}", "backend", backend.id),
+        reason=reason,
+        before={flag: before},
+        after={flag: value},
     )
     return True
 
 
+def _line(reason: str) -> str:
+    """A reason as it is kept. Raises BadRequest."""
+    reason = reason.strip()
+    if len(reason) > 255 or any(ord(c) < 32 for c in reason):
+        raise faults.BadRequest(
+            "The reason is one line of at most 255 characters.",
+            details={"reason": "One line of at most 255 characters."},
+        )
+    return reason
+
+
+def list_in_the_way(session: Session, backend: Backend) -> list[str]:
+    """What keeps a backend from being removed, a sentence each; none: it can be."""
+    here = Server.backend_id == backend.id
+    counted = {
+        "servers": sa.select(sa.func.count()).select_from(Server).where(here, ~Server.deleted),
+        "open operations": sa.select(sa.func.count())
+        .select_from(Operation)
+        .where(Operation.backend_id == backend.id, Operation.state.in_(OPEN_STATES)),
+        "networks for it alone": sa.select(sa.func.count())
+        .select_from(Network)
+        .where(Network.backend_id == backend.id, ~Network.deleted),
+        "pinned users": sa.select(sa.func.count())
+        .select_from(BackendPin)
+        .where(BackendPin.backend_id == backend.id),
+    }
+    found = [(session.scalar(query), what) for what, query in counted.items()]
+    said = [f"{count} {what}" for count, what in found if count]
+    if not backend.drained and not backend.offline:
+        said.append("it takes new servers")
+    return said
+
+
+def remove(session: Session, identity: Identity, backend: Backend, *, reason: str) -> list[str]:
+    """Forget a cluster; the names of networks of ours that stay on it.
+
+    Its number and name are free again. Raises Conflict, which says what is in the way.
+    """
+    session.flush()  # a refresh would undo what was changed before
+    session.refresh(backend, with_for_update=True)
+    reason = _line(reason)
+    in_the_way = list_in_the_way(session, backend)
+    if in_the_way:
+        raise faults.Conflict(f"{backend.name} cannot be removed: {', '.join(in_the_way)}.")
+    mine = BackendNetwork.backend_id == backend.id
+    left = session.scalars(
+        sa.select(BackendNetwork.name)
+        .join(Network, Network.id == BackendNetwork.network_id)
+        .where(mine, ~Network.deleted)
+        .order_by(BackendNetwork.id)
+    ).all()
+    session.execute(sa.delete(BackendNetwork).where(mine))
+    nodes.keep(session, backend, ())
+    audit.record(
+        session,
+        identity,
+        "backend:remove",
+        "backend",
+        backend.id,
+        reason=reason,
+        name=backend.name,
+        left=list(left),
+    )
+    backend.name = f"{backend.name} (removed, {backend.id})"[-128:]
+    backend.number, backend.password_sealed = None, ""  # type: ignore[assignment]
+    backend.offline, backend.drained, backend.removed = True, True, utc_now()
+    return list(left)
+
+
 def refresh(session: Session, backend: Backend, report: ClusterReport) -> None:
     """Keep what a cluster said of itself, and that it answered."""
+    if backend.removed is not None:
+        return
     backend.hypervisor = report.hypervisor[:20]
     backend.disk_templates = list(report.disk_templates)
+    backend.node_groups = list(report.node_groups)
     backend.ganeti_version = report.version[:20]
     backend.memory_total_mb = report.memory_total_mb
     backend.memory_free_mb = report.memory_free_mb
@@ -178,6 +282,7 @@ def refresh(session: Session, backend: Backend, report: ClusterReport) -> None:
     backend.nodes_total = report.nodes_total
     backend.nodes_up = report.nodes_up
     backend.refreshed = utc_now()
+    nodes.keep(session, backend, report.nodes)
     note_answered(backend)
 
 
@@ -193,32 +298,35 @@ def note_unreachable(backend: Backend, message: str) -> None:
     backend.last_error = message[:500]
 
 
-def choose(session: Session, flavor: Flavor) -> Backend:
-    """The cluster for a new server of this flavor: the one with the lowest score that fits.
+def note_heard(session: Session, name: str, tag: str | None) -> bool:
+    """An agent spoke of the cluster itself; whether it is one of ours.
 
-    The chosen row's free memory and disk shrink at once, so that a burst spreads; the next
-    refresh sets them right. A cluster that does not answer looks as empty as when it last did,
-    so it is only chosen when none answers. Raises ServiceUnavailable when no cluster takes it.
+    With a tag it answered a heartbeat's question. Without, the cluster was changed: the worker
+    looks at it anew, at once where the database can tell it.
     """
-    candidates = [backend for backend in list_all(session) if takes(backend, flavor)]
-    if not candidates:
-        raise faults.ServiceUnavailable("No available backends")
-    answering = [backend for backend in candidates if backend.unreachable_since is None]
-    fitting = [backend for backend in answering if fits(backend, flavor)]
-    chosen = min(
-        fitting or answering or candidates, key=lambda backend: (score(backend), backend.id)
-    )
-    _take(session, chosen, flavor)
-    return chosen
+    backend = session.scalar(sa.select(Backend).where(Backend.name == name).with_for_update())
+    if backend is None:
+        return False
+    if tag is not None:
+        backend.heartbeat, backend.heartbeat_at = tag, utc_now()
+    else:
+        operations.announce(session, backend.id, refresh=True)
+    return True
 
 
 def takes(backend: Backend, flavor: Flavor) -> bool:
     """Whether the cluster may be asked for this flavor at all, full or not."""
+    return not backend.drained and not backend.offline and offers(backend, flavor)
+
+
+def offers(backend: Backend, flavor: Flavor) -> bool:
+    """Whether the cluster has the flavor's disk template."""
     template = "ext" if flavor.disk_template.startswith("ext_") else flavor.disk_template
-    return not backend.drained and not backend.offline and template in backend.disk_templates
+    return template in backend.disk_templates
 
 
-def _disk_mb(flavor: Flavor) -> int:
+def disk_mb(flavor: Flavor) -> int:
+    """How much of a cluster's disk a server of this flavor takes."""
     return flavor.disk_gb * 1024 * (2 if flavor.disk_template == "drbd" else 1)
 
 
@@ -226,7 +334,7 @@ def fits(backend: Backend, flavor: Flavor) -> bool:
     """Whether the cluster, by its last known figures, has room for one more of this flavor."""
     return (
         backend.memory_free_mb > flavor.ram_mb
-        and backend.disk_free_mb >= _disk_mb(flavor)
+        and backend.disk_free_mb >= disk_mb(flavor)
         and backend.cpu_total > 0
         and (backend.instances + 1) * _CPUS_PER_SERVER / backend.cpu_total < _SERVERS_PER_CPU
     )
@@ -245,18 +353,3 @@ def score(backend: Backend) -> float:
 
 def _ratio(used: int, total: int) -> float:
     return used / total if total > 0 else 1.0
-
-
-def _take(session: Session, backend: Backend, flavor: Flavor) -> None:
-    table = cast("sa.Table", Backend.__table__)
-    memory = table.c.memory_free_mb - flavor.ram_mb
-    disk = table.c.disk_free_mb - _disk_mb(flavor)
-    session.connection().execute(
-        sa.update(table)
-        .where(table.c.id == backend.id)
-        .values(
-            memory_free_mb=sa.case((memory > 0, memory), else_=0),
-            disk_free_mb=sa.case((disk > 0, disk), else_=0),
-            instances=table.c.instances + 1,
-        )
-    )

@@ -10,12 +10,20 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from cloudweb.domain.states import OperationFacts, ServerFacts
-from cloudweb.models import Backend, Nic, Operation, OperationState, Server, move_lists
+from cloudweb.models import Backend, Network, Nic, Operation, OperationState, Server, move_lists
 from cloudweb.models.meta import UtcDateTime
 
 SERVERS = cast(sa.Table, Server.__table__)
 OPERATIONS = cast(sa.Table, Operation.__table__)
 NICS = cast(sa.Table, Nic.__table__)
+Card = sa.Row[*tuple[Any, ...]]
+CARDS: sa.Select[*tuple[Any, ...]] = sa.select(
+    *(NICS.c[name] for name in ("id", "server_id", "network_id", "name", "state")),
+    NICS.c.index.label("place"),
+    *(NICS.c[name] for name in ("mac", "ipv4", "ipv6", "firewall_profile")),
+    Network.cidr6,
+).join_from(NICS, Network)
+"""Cards, each with the IPv6 subnet of its network; ``place`` is the card's index."""
 _CLUSTERS = cast(sa.Table, Backend.__table__)
 
 _Types = dict[str, sa.types.TypeEngine[Any]]
@@ -181,8 +189,12 @@ def update(
     servers: Collection[tuple[ServerFacts, bool]],
     operations: Collection[OperationFacts],
     now: dt.datetime,
+    owners: Collection[int] = (),
 ) -> None:
-    """Store the facts; a server whose row says so shows something new from ``now`` on."""
+    """Store the facts; a server whose row says so shows something new from ``now`` on.
+
+    ``owners`` are users whose lists show something new for another reason.
+    """
     server_rows = [
         (
             facts.id,
@@ -208,7 +220,7 @@ def update(
         return
     statements = _statements(session)
     _store(session, statements, server_rows, operation_rows)
-    _move_lists(session, [facts.id for facts, moved in servers if moved])
+    _move_lists(session, [facts.id for facts, moved in servers if moved], owners)
 
 
 def _store(
@@ -254,8 +266,9 @@ def touch(session: Session, server_ids: Sequence[int], now: dt.datetime) -> None
     _move_lists(session, server_ids)
 
 
-def _move_lists(session: Session, server_ids: Sequence[int]) -> None:
+def _move_lists(session: Session, server_ids: Sequence[int], others: Collection[int] = ()) -> None:
     if server_ids:
         connection = session.connection()
         given = {"server_ids": list(server_ids)}
-        move_lists(connection, connection.scalars(_statements(session).owners, given).all())
+        owners = connection.scalars(_statements(session).owners, given).all()
+        move_lists(connection, {*owners, *others})

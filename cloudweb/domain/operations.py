@@ -1,9 +1,9 @@
 """The outbox: what clusters are to do, who submits it, and what became of it."""
 
-import dataclasses
 import datetime as dt
+import functools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from cloudweb.domain import states
 from cloudweb.domain.identity import Identity
 from cloudweb.models import (
     OPEN_STATES,
-    Backend,
+    BackendNetwork,
     Operation,
     OperationState,
     OperState,
@@ -37,29 +37,63 @@ def enqueue(
     arguments: Mapping[str, Any] | None = None,
     *,
     reason: str = "",
+    network_id: int | None = None,
+    nic_id: int | None = None,
 ) -> Operation:
-    """Write down that the server's cluster is to run ``opcode``; a worker does it after commit."""
+    """Write down that the server's cluster is to run ``opcode``; a worker does it after commit.
+
+    ``network_id`` is the network the server is put on or taken off, ``nic_id`` the card.
+    """
     operation = Operation(
-        key=uuid.uuid4().hex,
         backend_id=server.backend_id,
         server_id=server.id,
-        user_id=identity.user_id,
-        request_id=identity.request_id,
+        network_id=network_id,
+        nic_id=nic_id,
         reason=reason,
         opcode=opcode,
         target=server.instance_name or "",
         arguments=dict(arguments or {}),
     )
+    return write_down(session, identity, operation)
+
+
+def enqueue_network(
+    session: Session,
+    identity: Identity,
+    network: BackendNetwork,
+    opcode: str,
+    arguments: Mapping[str, Any] | None = None,
+) -> Operation:
+    """The same for what is to be done to a network on one cluster."""
+    operation = Operation(
+        backend_id=network.backend_id,
+        network_id=network.network_id,
+        opcode=opcode,
+        target=network.name,
+        arguments=dict(arguments or {}),
+    )
+    return write_down(session, identity, operation)
+
+
+def write_down(session: Session, identity: Identity, operation: Operation) -> Operation:
+    """Put an operation, asked for by this actor, into the outbox."""
+    operation.key = uuid.uuid4().hex
+    operation.user_id, operation.request_id = identity.user_id, identity.request_id
+    operation.reason = operation.reason or identity.reason[:255]
     session.add(operation)
     session.flush()  # the audit entry names its id
-    announce(session, server.backend_id)
+    announce(session, operation.backend_id)
     return operation
 
 
-def announce(session: Session, backend_id: int) -> None:
-    """Wake the workers when this transaction commits, where the database can."""
+def announce(session: Session, backend_id: int, *, refresh: bool = False) -> None:
+    """Wake the workers when this transaction commits, where the database can.
+
+    ``refresh`` has them look at the cluster itself as well.
+    """
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(sa.select(sa.func.pg_notify(CHANNEL, str(backend_id))))
+        what = f"{backend_id} refresh" if refresh else str(backend_id)
+        session.execute(sa.select(sa.func.pg_notify(CHANNEL, what)))
 
 
 def get(session: Session, operation_id: int) -> Operation:
@@ -106,34 +140,56 @@ def claim(
 ) -> list[Operation]:
     """Take due operations of one cluster for submission: the oldest ready one of each server.
 
-    Also takes over submissions whose worker has not answered within its lease. A claimed row is
-    ``submitting``; ``sent`` tells whether an earlier try may have reached the cluster. Rows other
-    workers hold are passed over.
+    What is to be done to a network waits for what is being done there to servers on it, and the
+    other way round. Also takes over submissions whose worker has not answered within its lease. A
+    claimed row is ``submitting``; ``sent`` tells whether an earlier try may have reached the
+    cluster. Rows other workers hold are passed over.
     """
     now = utc_now()
-    earlier = aliased(Operation)
-    blocked = sa.exists().where(
-        earlier.server_id == Operation.server_id,
-        earlier.state.in_(OPEN_STATES),
-        earlier.id < Operation.id,
-    )
-    rows = session.scalars(
-        sa.select(Operation)
-        .where(
-            Operation.backend_id == backend_id,
-            Operation.state.in_((OperationState.PENDING, OperationState.SUBMITTING)),
-            Operation.due <= now,
-            ~blocked,
-        )
-        .order_by(Operation.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
+    rows: list[Operation] = []
+    # One state at a time, as an index gives only those of one in order.
+    for state in (OperationState.SUBMITTING, OperationState.PENDING):
+        if len(rows) < limit:
+            rows += session.scalars(
+                sa.select(Operation)
+                .where(
+                    Operation.backend_id == backend_id,
+                    Operation.state == state,
+                    Operation.due <= now,
+                    *(~blocked for blocked in _BLOCKED),
+                )
+                .order_by(Operation.id)
+                .limit(limit - len(rows))
+                .with_for_update(skip_locked=True)
+            )
     for row in rows:
         row.state, row.worker = OperationState.SUBMITTING, worker
         row.due = now + dt.timedelta(seconds=lease_s)
         row.attempts += 1
-    return list(rows)
+    return rows
+
+
+def _earlier(*where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(*where, _OLDER.state.in_(OPEN_STATES), _OLDER.id < Operation.id)
+
+
+_OLDER = aliased(Operation)
+_ON_NETWORK = (
+    _OLDER.network_id == Operation.network_id,
+    _OLDER.backend_id == Operation.backend_id,
+)
+# One for each way, so that each has an index: what is about networks only is little.
+_BLOCKED = (
+    _earlier(_OLDER.server_id == Operation.server_id),
+    _earlier(*_ON_NETWORK, _OLDER.server_id.is_(None)),
+    sa.and_(Operation.server_id.is_(None), _earlier(*_ON_NETWORK)),
+    # What is no server's and no network's is known by its name there only.
+    sa.and_(
+        Operation.server_id.is_(None),
+        Operation.network_id.is_(None),
+        _earlier(_OLDER.backend_id == Operation.backend_id, _OLDER.target == Operation.target),
+    ),
+)
 
 
 def note_sending(session: Session, operation: Operation) -> bool:
@@ -151,36 +207,44 @@ def note_sending(session: Session, operation: Operation) -> bool:
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def record_submitted(session: Session, operation_id: int, job_id: int) -> None:
-    """Record the job of a submission; what was heard of the job meanwhile is not lost."""
-    server, operation = _lock(session, operation_id)
+def record_submitted(session: Session, claimed: Operation, job_id: int) -> None:
+    """Record the job of a submission; what was heard of the job meanwhile is not lost.
+
+    Nothing changes when the job was heard of by another worker and has been followed by another.
+    """
+    server, operation = lock(session, claimed.id)
     if states.OPERATION_RANK[operation.state] > states.OPERATION_RANK[OperationState.SUBMITTING]:
+        return
+    if operation.key != claimed.key:
         return
     operation.state, operation.job_id = OperationState.SUBMITTED, job_id
     operation.submitted = operation.due = utc_now()
-    if server is None:
+    if server is None or (server.job_id, server.job_opcode) != (job_id, operation.opcode):
         return
-    if server.job_id == job_id and server.job_opcode == operation.opcode:
+    if operation.opcode in states.WITH_EFFECTS or server.job_status == "error":
+        operation.due = ASK_NOW  # what was heard of it was not kept whole
+    else:
         advance(operation, server.job_status, None, server.job_log)
 
 
-def record_refused(session: Session, claimed: Operation, *, error_class: str, message: str) -> None:
+def record_refused(session: Session, claimed: Operation, *, error_class: str, message: str) -> bool:
     """The cluster will never run it: the operation fails, and a create's server with it.
 
-    Nothing changes when another worker has taken the operation over meanwhile.
+    Nothing changes (False) when another worker has taken the operation over meanwhile.
     """
-    server, operation = _lock(session, claimed.id)
+    server, operation = lock(session, claimed.id)
     if not _still_claimed(operation, claimed):
-        return
+        return False
     operation.state, operation.finished = OperationState.ERROR, utc_now()
     operation.error_class, operation.error = error_class[:40], message[:2000]
     if server is not None and operation.opcode == states.CREATE:
         server.state = OperState.ERROR
+    return True
 
 
 def record_gone(session: Session, operation_id: int) -> None:
     """A removal of what does not exist has done what it was to do."""
-    _server, operation = _lock(session, operation_id)
+    _server, operation = lock(session, operation_id)
     if operation.state in OPEN_STATES:
         operation.state, operation.finished = OperationState.SUCCESS, utc_now()
         operation.error = ""
@@ -209,20 +273,29 @@ def put_off(
 
 
 def claim_open_jobs(
-    session: Session, backend_id: int, *, every_s: float, limit: int = 50
+    session: Session,
+    backend_id: int,
+    *,
+    every_s: float,
+    networks_every_s: float | None = None,
+    limit: int = 50,
 ) -> list[Operation]:
     """Open jobs of a cluster that nobody asked about for ``every_s``; now somebody does.
 
-    ``due`` of an open job is when it was last asked about, so that how often that happens can
-    change under it.
+    About networks it may be time more often. ``due`` of an open job is when it was last asked
+    about, so that how often that happens can change under it.
     """
     now = utc_now()
+    is_due = Operation.due <= now - dt.timedelta(seconds=every_s)
+    if networks_every_s is not None and networks_every_s < every_s:
+        since = now - dt.timedelta(seconds=networks_every_s)
+        is_due = sa.and_(Operation.due <= since, sa.or_(Operation.server_id.is_(None), is_due))
     rows = session.scalars(
         sa.select(Operation)
         .where(
             Operation.backend_id == backend_id,
             Operation.state.in_((OperationState.SUBMITTED, OperationState.RUNNING)),
-            Operation.due <= now - dt.timedelta(seconds=every_s),
+            is_due,
         )
         .order_by(Operation.due, Operation.id)
         .limit(limit)
@@ -241,13 +314,12 @@ def _still_claimed(operation: Operation, claimed: Operation) -> bool:
     )
 
 
-def _lock(session: Session, operation_id: int) -> tuple[Server | None, Operation]:
-    """The server and the operation, locked in the one order."""
+def lock(session: Session, operation_id: int) -> tuple[Server | None, Operation]:
+    """The server and the operation, read anew and locked in the one order."""
     server_id = session.scalar(sa.select(Operation.server_id).where(Operation.id == operation_id))
-    server = None
-    if server_id is not None:
-        server = session.get_one(Server, server_id, with_for_update=True)
-    return server, session.get_one(Operation, operation_id, with_for_update=True)
+    anew = functools.partial(session.get_one, with_for_update=True, populate_existing=True)
+    server = anew(Server, server_id) if server_id is not None else None
+    return server, anew(Operation, operation_id)
 
 
 def advance(
@@ -260,74 +332,14 @@ def advance(
     target = states.OPERATION_STATES.get(status)
     if target is None or states.OPERATION_RANK[target] <= states.OPERATION_RANK[operation.state]:
         return False
+    if target is OperationState.ERROR and states.is_declined(operation.opcode, error):
+        target = OperationState.DECLINED
     operation.state = target
     if target not in OPEN_STATES:
         operation.finished = utc_now()
-    if target is OperationState.ERROR:
+    if target in (OperationState.ERROR, OperationState.DECLINED):
         operation.error_class = (error[0] or "")[:40] if error else None
         operation.error = (error[1] if error else log or "")[:2000]
     elif target is OperationState.SUCCESS:
         operation.error = ""
     return True
-
-
-# --- lists --------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class OperationRow:
-    """An operation as lists show it."""
-
-    operation: Operation
-    backend_name: str
-    server_name: str | None
-
-
-def _rows() -> sa.Select[Operation, str, str]:
-    return (
-        sa.select(Operation, Backend.name, Server.name)
-        .join(Backend, Operation.backend_id == Backend.id)
-        .outerjoin(Server, Operation.server_id == Server.id)
-        .order_by(Operation.id.desc())
-    )
-
-
-def list_recent(
-    session: Session,
-    *,
-    state: OperationState | None = None,
-    before_id: int | None = None,
-    server_id: int | None = None,
-    backend_id: int | None = None,
-    limit: int = 50,
-) -> Sequence[OperationRow]:
-    """Operations, newest first, by keyset (``before_id``); one statement."""
-    query = _rows().limit(limit)
-    if state is not None:
-        query = query.where(Operation.state == state)
-    if before_id is not None:
-        query = query.where(Operation.id < before_id)
-    if server_id is not None:
-        query = query.where(Operation.server_id == server_id)
-    if backend_id is not None:
-        query = query.where(Operation.backend_id == backend_id)
-    return [OperationRow(*row) for row in session.execute(query)]
-
-
-def find_row(session: Session, operation_id: int) -> OperationRow:
-    """One operation with the names around it. Raises ItemNotFound."""
-    row = session.execute(_rows().where(Operation.id == operation_id)).one_or_none()
-    if row is None:
-        raise faults.ItemNotFound(f"No operation {operation_id}.")
-    return OperationRow(*row)
-
-
-def count_by_state(session: Session) -> dict[OperationState, int]:
-    """How many open and how many failed operations there are; one statement."""
-    counted = (*OPEN_STATES, OperationState.ERROR)
-    rows = session.execute(
-        sa.select(Operation.state, sa.func.count())
-        .where(Operation.state.in_(counted))
-        .group_by(Operation.state)
-    )
-    return dict.fromkeys(counted, 0) | {row[0]: row[1] for row in rows}

@@ -12,9 +12,33 @@ REMOVE = "OP_INSTANCE_REMOVE"
 STARTUP = "OP_INSTANCE_STARTUP"
 SHUTDOWN = "OP_INSTANCE_SHUTDOWN"
 REBOOT = "OP_INSTANCE_REBOOT"
+SET_PARAMS = "OP_INSTANCE_SET_PARAMS"
+ADD_TAGS = "OP_TAGS_SET"
+DELETE_TAGS = "OP_TAGS_DEL"
+ADD_NETWORK = "OP_NETWORK_ADD"
+CONNECT_NETWORK = "OP_NETWORK_CONNECT"
+DISCONNECT_NETWORK = "OP_NETWORK_DISCONNECT"
+REMOVE_NETWORK = "OP_NETWORK_REMOVE"
+MIGRATE = "OP_INSTANCE_MIGRATE"
+FAILOVER = "OP_INSTANCE_FAILOVER"
+EVACUATE = "OP_NODE_EVACUATE"
+
+MOVES = frozenset({MIGRATE, FAILOVER})
+"""What brings a server to another node and changes nothing else of it."""
+
+WITH_EFFECTS = frozenset({SET_PARAMS, ADD_TAGS, DELETE_TAGS})
+"""What, when it ends, changes cards of a server; see ``domain.effects``."""
 
 UNKNOWN_ENTITY = "unknown_entity"
 """Ganeti's class for what does not exist."""
+UNANSWERED = "unanswered"
+"""Ours for what no cluster ever told of."""
+ALREADY_EXISTS = "already_exists"
+"""Ganeti's class for what does."""
+NO_ROOM = "insufficient_resources"
+"""Ganeti's class for what the cluster has no room for."""
+NO_ROOM_NOW = "temp_insufficient_resources"
+"""Ganeti's class for what it has no room for at the moment: its only one for what will pass."""
 
 STATUS_RANK = {
     "queued": 0,
@@ -57,6 +81,7 @@ OPERATION_RANK = {
     OperationState.SUBMITTING: 1,
     OperationState.SUBMITTED: 2,
     OperationState.RUNNING: 3,
+    OperationState.DECLINED: 4,
     OperationState.CANCELED: 4,
     OperationState.ERROR: 4,
     OperationState.SUCCESS: 4,
@@ -119,11 +144,13 @@ def progress(server: HasState) -> int:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NicReport:
-    """A network card as the cluster has it."""
+    """A network card as the cluster has it; ``name`` and ``network`` are Ganeti's names."""
 
     index: int
     mac: str | None
     ip: str | None = None
+    name: str | None = None
+    network: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -142,6 +169,19 @@ class StatusEvent:
     log: str | None = None
     error: tuple[str | None, str] | None = None
     nics: tuple[NicReport, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NetworkEvent:
+    """What is heard of a job about a network of a cluster; ``error`` is (class, message)."""
+
+    network: str
+    opcode: str
+    status: str
+    job_id: int
+    time: dt.datetime
+    cluster: str
+    error: tuple[str | None, str] | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -231,6 +271,7 @@ def _log_of(event: StatusEvent) -> str:
 class OperationOutcome(Protocol):
     """An operation row, or a copy of one, as far as its job's status changes it."""
 
+    opcode: str
     state: OperationState
     error: str
     error_class: str | None
@@ -250,25 +291,47 @@ class OperationFacts:
     error_class: str | None
     finished: dt.datetime | None
     due: dt.datetime
+    network_id: int | None
+    nic_id: int | None
 
 
 def target_state(event: StatusEvent) -> OperState | None:
     """The state the event puts its server in, or None when it leaves it as it is."""
     if event.opcode == REMOVE and is_gone(event):
         return OperState.DESTROYED
+    if needs_a_look(event) or (event.opcode == CREATE and is_declined(CREATE, event.error)):
+        return None  # still to be built: another try may help
     return TRANSITIONS.get((event.opcode, event.status))
+
+
+def is_declined(opcode: str, error: tuple[str | None, str] | None) -> bool:
+    """Whether what failed like this may be done later, or, being a create, elsewhere."""
+    error_class = error[0] if error is not None else None
+    return error_class == NO_ROOM_NOW or (opcode == CREATE and error_class == NO_ROOM)
 
 
 def is_gone(event: StatusEvent) -> bool:
     """A removal that failed because there was nothing left to remove, by Ganeti's own word."""
-    return (
-        event.opcode == REMOVE
-        and event.status == "error"
-        and event.error is not None
-        and event.error[0] == UNKNOWN_ENTITY
-    )
+    return event.opcode == REMOVE and _failed_by(event, UNKNOWN_ENTITY)
 
 
-def needs_a_look(event: StatusEvent) -> bool:
-    """A failed removal whose reason the event does not tell: Ganeti must be asked."""
-    return event.opcode == REMOVE and event.status == "error" and event.error is None
+def is_done(event: StatusEvent | NetworkEvent) -> bool:
+    """A failure that leaves the cluster as it was wanted: nothing to remove, or there already."""
+    if event.opcode in (REMOVE, DELETE_TAGS, DISCONNECT_NETWORK, REMOVE_NETWORK):
+        return _failed_by(event, UNKNOWN_ENTITY)
+    return event.opcode == ADD_NETWORK and _failed_by(event, ALREADY_EXISTS)
+
+
+def _failed_by(event: StatusEvent | NetworkEvent, kind: str) -> bool:
+    return event.status == "error" and event.error is not None and event.error[0] == kind
+
+
+def needs_a_look(event: StatusEvent, nic_id: int | None = None) -> bool:
+    """Whether the event does not tell what came of its operation: Ganeti must be asked.
+
+    That is why a create or a removal failed, and after a change of our cards what they are now.
+    """
+    failed = event.status == "error" and event.error is None
+    if event.opcode == SET_PARAMS and nic_id is not None:
+        return failed or (event.status == "success" and event.nics is None)
+    return failed and event.opcode in (CREATE, REMOVE, DELETE_TAGS)

@@ -1,0 +1,68 @@
+"""The audit as operators' lists show it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from cloudweb.domain.filters import Fields
+from cloudweb.domain.identity import Identity
+from cloudweb.models import AuditEntry
+
+FIELDS = Fields(
+    id=AuditEntry.id,
+    at=AuditEntry.at,
+    actor=AuditEntry.actor,
+    role=AuditEntry.role,
+    door=AuditEntry.door,
+    address=AuditEntry.address,
+    request=AuditEntry.request_id,
+    action=AuditEntry.action,
+    kind=AuditEntry.target_kind,
+    target=AuditEntry.target_id,
+    outcome=AuditEntry.outcome,
+    reason=AuditEntry.reason,
+    operation=AuditEntry.operation_id,
+    number=AuditEntry.seal_number,
+)
+"""What entries are filtered and sorted by; ``number`` is an entry's place in the chain."""
+
+
+def rows(identity: Identity | None = None) -> sa.Select[Any]:
+    """Every entry, or those of one actor."""
+    query = sa.select(AuditEntry)
+    return query if identity is None else query.where(AuditEntry.user_id == identity.user_id)
+
+
+def before_after(details: Mapping[str, Any]) -> tuple[str, str, Mapping[str, str]]:
+    """What was before, what is after, and what else there is to say, each as a text."""
+    others = {name: _text(v) for name, v in details.items() if name not in ("before", "after")}
+    return _text(details.get("before", "")), _text(details.get("after", "")), others
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def as_row(entry: AuditEntry) -> dict[str, object]:
+    """An entry for programs: all that is sealed, and the seal."""
+    return {
+        "number": entry.seal_number,
+        "id": entry.id,
+        "at": entry.at,
+        "actor": entry.actor,
+        "user_id": entry.user_id,
+        "role": entry.role,
+        "door": entry.door,
+        "address": entry.address,
+        "request": entry.request_id,
+        "action": entry.action,
+        "kind": entry.target_kind,
+        "target": entry.target_id,
+        "outcome": entry.outcome.value,
+        "reason": entry.reason,
+        "operation": entry.operation_id,
+        "details": entry.details,
+        "seal": entry.seal,
+    }

@@ -1,0 +1,126 @@
+"""Which region lacks which promoted flavor, and in what those it has differ."""
+
+import dataclasses
+import datetime as dt
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from cloudweb.domain import catalogue, infrastructures, regions
+from cloudweb.models import CatalogueFlavor, Infrastructure, InfrastructureKind
+from cloudweb.specifications import Specification
+
+
+class Standing(enum.StrEnum):
+    """How a promoted flavor stands in a region."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    OTHER_NAME = "other name"
+    """The same hardware is there, under another name."""
+    MISSING = "missing"
+    EXTRA = "extra"
+    """The region has it beside the promoted ones."""
+    UNKNOWN = "unknown"
+    """The region never told its flavors."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cell:
+    """One promoted flavor in one region; ``fields`` are (field, promoted, there)."""
+
+    standing: Standing
+    there: Specification | None = None
+    fields: tuple[tuple[str, Any, Any], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """One region: its cells by the promoted flavor's id, what it has beside them, and its age."""
+
+    region: Infrastructure
+    cells: Mapping[str, Cell]
+    extra: Sequence[Specification]
+    as_of: dt.datetime | None
+
+
+def matrix(session: Session) -> tuple[list[Specification], list[Column]]:
+    """Every promoted flavor against every region, as last known; three statements."""
+    rows = session.scalars(
+        sa.select(CatalogueFlavor)
+        .where(CatalogueFlavor.promoted == sa.true())
+        .order_by(CatalogueFlavor.name)
+    )
+    promoted = [catalogue.specification_of(row) for row in rows]
+    known = regions.list_all(session)
+    columns = [
+        column(region, promoted, known.get(region.id, []))
+        for region in infrastructures.list_all(session)
+    ]
+    return promoted, columns
+
+
+def column(
+    region: Infrastructure, promoted: Iterable[Specification], there: Sequence[Specification]
+) -> Column:
+    """How the promoted flavors stand in one region that has these."""
+    if region.refreshed is None:
+        unknown = {flavor.id: Cell(Standing.UNKNOWN) for flavor in promoted}
+        return Column(region, unknown, (), None)
+    nameless = region.kind is InfrastructureKind.GANETI
+    by_name = {flavor.name: flavor for flavor in there}
+    by_id = {flavor.id: flavor for flavor in there}
+    by_hardware: dict[tuple[Any, ...], Specification] = {}
+    for flavor in there:
+        by_hardware.setdefault(flavor.hardware, flavor)
+    cells = {
+        flavor.id: _cell_by_hardware(flavor, by_hardware)
+        if nameless
+        else _cell(flavor, by_name, by_id, by_hardware)
+        for flavor in promoted
+    }
+    matched = {cell.there.id for cell in cells.values() if cell.there is not None}
+    extra = [flavor for flavor in there if flavor.id not in matched]
+    return Column(region, cells, extra, region.refreshed)
+
+
+def _cell_by_hardware(
+    flavor: Specification, by_hardware: Mapping[tuple[Any, ...], Specification]
+) -> Cell:
+    """Ganeti's flavors are named by their sizes: what counts is the hardware."""
+    found = by_hardware.get(flavor.hardware)
+    return Cell(Standing.MISSING) if found is None else Cell(Standing.SAME, found)
+
+
+def _cell(
+    flavor: Specification,
+    by_name: Mapping[str, Specification],
+    by_id: Mapping[str, Specification],
+    by_hardware: Mapping[tuple[Any, ...], Specification],
+) -> Cell:
+    found = by_name.get(flavor.name)
+    if found is None:
+        found = by_id.get(flavor.id)
+        if found is not None and found.hardware == flavor.hardware:
+            return _differing(Standing.OTHER_NAME, flavor, found)
+    if found is None:
+        found = by_hardware.get(flavor.hardware)
+        return Cell(Standing.MISSING) if found is None else Cell(Standing.OTHER_NAME, found)
+    same = not any(flavor.differences(found))
+    return Cell(Standing.SAME, found) if same else _differing(Standing.DIFFERENT, flavor, found)
+
+
+def _differing(standing: Standing, flavor: Specification, found: Specification) -> Cell:
+    return Cell(standing, found, tuple(flavor.differences(found)))
+
+
+def sentence(cell: Cell) -> str:
+    """What to tell of a cell, on one line."""
+    if cell.there is None:
+        return cell.standing.value
+    if cell.standing is Standing.OTHER_NAME:
+        return f"other name: {cell.there.name}"
+    return ", ".join([cell.standing.value, *(f"{f} {b!r}, not {a!r}" for f, a, b in cell.fields)])
