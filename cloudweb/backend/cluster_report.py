@@ -1,20 +1,24 @@
 """What a cluster can take, summed up from what its remote API says of its nodes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from cloudweb.backend.ganeti.objects import ClusterInfo, Node
 from cloudweb.backend.ganeti.rapi import RapiClient
 from cloudweb.domain.fleet import ClusterReport
+from cloudweb.domain.nodes import NodeReport
 
 
 def read_report(client: RapiClient) -> ClusterReport:
-    """Ask the cluster; two calls. Raises RapiError."""
-    return report_of(client.info(), client.nodes_bulk())
+    """Ask the cluster; three calls. Raises RapiError."""
+    return report_of(client.info(), client.nodes_bulk(), client.groups())
 
 
-def report_of(cluster: ClusterInfo, nodes: Iterable[Node]) -> ClusterReport:
+def report_of(
+    cluster: ClusterInfo, nodes: Iterable[Node], groups: Mapping[str, Sequence[str]]
+) -> ClusterReport:
     """The figures over the nodes that can take servers: not drained, not offline, vm_capable."""
     nodes = tuple(nodes)
+    group_of = {name: group for group, names in groups.items() for name in names}
     usable = [node for node in nodes if node.vm_capable and not (node.drained or node.offline)]
     return ClusterReport(
         name=cluster.name,
@@ -29,4 +33,24 @@ def report_of(cluster: ClusterInfo, nodes: Iterable[Node]) -> ClusterReport:
         instances=sum(node.primaries for node in usable),
         nodes_total=len(nodes),
         nodes_up=sum(not node.offline for node in nodes),
+        node_groups=tuple(groups),
+        nodes=tuple(_node(node, group_of.get(node.name, "")) for node in nodes),
+    )
+
+
+def _node(node: Node, group: str) -> NodeReport:
+    return NodeReport(
+        name=node.name,
+        node_group=group,
+        role=node.role or "",
+        drained=node.drained,
+        offline=node.offline,
+        vm_capable=node.vm_capable,
+        memory_total_mb=node.memory_total_mb,
+        memory_free_mb=node.memory_free_mb,
+        disk_total_mb=node.disk_total_mb,
+        disk_free_mb=node.disk_free_mb,
+        cpus=node.cpus,
+        primaries=node.primaries,
+        secondaries=node.secondaries,
     )

@@ -3,23 +3,26 @@
 Nothing here waits for another cluster, and no transaction is open while the network is used.
 """
 
-import dataclasses
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy.exc
 
 from cloudweb import logs, metrics
+from cloudweb.backend import asking
+from cloudweb.backend.adopting import Adopting
+from cloudweb.backend.breaker import Breaker, Wake
 from cloudweb.backend.cluster_report import read_report
+from cloudweb.backend.comparing import Comparison
 from cloudweb.backend.ganeti import errors
-from cloudweb.backend.ganeti.jobs import Job
-from cloudweb.backend.ganeti.objects import Instance
 from cloudweb.backend.ganeti.operations import create_body, submit
 from cloudweb.backend.ganeti.rapi import RapiClient
-from cloudweb.domain import fleet, hearing, operations, states
+from cloudweb.backend.os_parameters import OsParameters
+from cloudweb.backend.target import Target
+from cloudweb.domain import fleet, hearing, interventions, operations, states
 from cloudweb.models import (
     Backend,
     EventSource,
@@ -32,115 +35,41 @@ from cloudweb.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_FAILURES_TO_OPEN = 3
-
-
-class Breaker:
-    """Keeps a lane from a cluster that does not answer: longer each time, with jitter."""
-
-    def __init__(self, name: str, maximum_s: float) -> None:
-        self._name = name
-        self._maximum_s = maximum_s
-        self._failures = 0
-        self._until = 0.0
-        self._lock = threading.Lock()
-
-    def wait_s(self) -> float:
-        """How long to leave the cluster alone yet; 0 or less when it may be asked."""
-        return self._until - time.monotonic()
-
-    def failed(self) -> None:
-        """It did not answer."""
-        with self._lock:
-            self._failures += 1
-            if self._failures >= _FAILURES_TO_OPEN:
-                exponent = min(self._failures - _FAILURES_TO_OPEN, 10)
-                pause = min(self._maximum_s, 2.0**exponent) * random.uniform(0.5, 1.0)  # noqa: S311
-                self._until = time.monotonic() + pause
-        self._show()
-
-    def answered(self) -> None:
-        """It did."""
-        if self._failures:
-            with self._lock:
-                self._failures, self._until = 0, 0.0
-        self._show()
-
-    def _show(self) -> None:
-        metrics.BACKEND_UP.labels(self._name).set(self._failures == 0)
-        metrics.LANE_CLOSED.labels(self._name).set(self._until > time.monotonic())
-
-
-class _Wake:
-    """Wakes threads that wait; what rings while nobody does is remembered once a thread."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._rung = 0
-        self._changed = threading.Condition()
-
-    def ring(self) -> None:
-        with self._changed:
-            self._rung = min(self._rung + 1, self._threads)
-            self._changed.notify()
-
-    def wait(self, seconds: float) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._rung > 0, timeout=seconds)
-            self._rung = max(0, self._rung - 1)
-
-
-def reason_of(operation: Operation) -> str:
-    """What stands in the job's reason trail: by it the job is found again, and the request."""
-    return f"cloudweb:{operation.key} request:{operation.request_id or 'none'}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Target:
-    """All a lane needs to know of its cluster; a change of any makes a new lane."""
-
-    id: int
-    name: str
-    url: str
-    username: str
-    password: str = dataclasses.field(repr=False)
-    ca_file: str | None
-    fingerprint: str
-    verify_tls: bool
-    event_source: EventSource
-
-    def connect(self, settings: Settings) -> RapiClient:
-        """A client for one thread."""
-        return RapiClient(
-            self.url,
-            self.username,
-            self.password,
-            ca_file=self.ca_file,
-            fingerprint=self.fingerprint or None,
-            verify=self.verify_tls,
-            connect_timeout_s=settings.rapi_connect_timeout_s,
-            read_timeout_s=settings.rapi_read_timeout_s,
-        )
+JOBS_LISTED_S = 5.5 * 3600
+"""Ganeti's watcher takes a job out of the list, for good, six hours after its end."""
+_MAY_BE_ARCHIVED = (
+    "It was sent so long ago that its job, if there is one, cannot be found any more."
+)
 
 
 class Lane:
     """The threads that work for one cluster."""
 
     def __init__(
-        self, target: Target, settings: Settings, sessions: SessionFactory, worker: str
+        self,
+        target: Target,
+        settings: Settings,
+        sessions: SessionFactory,
+        worker: str,
+        os_parameters: OsParameters,
     ) -> None:
         self.target = target
         self._settings = settings
         self._sessions = sessions
         self._worker = worker
+        self._os_parameters = os_parameters
         self._stop = threading.Event()
-        self._wake = _Wake(max(1, settings.worker_lane_threads))
+        self._wake = Wake(max(1, settings.worker_lane_threads))
         self._breaker = Breaker(target.name, settings.worker_backoff_max_s)
         self._threads = [
             threading.Thread(target=self._run, args=(self._submit_one,), name=f"{target.name}/{n}")
             for n in range(max(1, settings.worker_lane_threads))
         ]
-        self._refresh_at = 0.0
+        self._refresh_at = self._compare_at = 0.0
+        agents = target.event_source is EventSource.AGENTS
+        self._compare_every_s = settings.worker_refresh_s if agents else settings.worker_compare_s
+        self._comparison = Comparison(target.id, target.name, sessions, settings)
+        self._adopting = Adopting(target.id, sessions, settings.instance_prefix)
         self._threads.append(
             threading.Thread(target=self._run, args=(self._follow,), name=f"{target.name}/follow")
         )
@@ -153,6 +82,10 @@ class Lane:
     def wake(self) -> None:
         """Something may be due."""
         self._wake.ring()
+
+    def refresh_soon(self) -> None:
+        """The cluster was changed: look at it as a whole when next following."""
+        self._refresh_at = self._compare_at = 0.0
 
     def stop(self) -> None:
         """End after what is under way; ``join`` waits for it."""
@@ -213,7 +146,27 @@ class Lane:
                 self._submit(client, operation)
             finally:
                 logs.request_id.reset(token)
-        return 0.0 if claimed else self._settings.worker_poll_s
+        busy = bool(claimed) or self._cancel_some(client)
+        return 0.0 if busy else self._settings.worker_poll_s
+
+    def _cancel_some(self, client: RapiClient) -> bool:
+        """Ask the cluster to cancel jobs that are to be; whether there were any."""
+        with unit_of_work(self._sessions) as session:
+            wanted = interventions.claim_cancels(
+                session, self.target.id, every_s=self._settings.worker_lease_s
+            )
+        for operation in wanted:
+            try:
+                promised = client.cancel_job(operation.job_id or 0)
+            except errors.NotFound:
+                promised = False  # it is asked about all the same
+            except errors.RapiError as error:
+                self._count("cancel not asked", operation, error=error.message[:200])
+                continue
+            self._count("cancel asked", operation, promised=promised)
+            with unit_of_work(self._sessions) as session:
+                interventions.ask_now(session, operation.id)
+        return bool(wanted)
 
     def _submit(self, client: RapiClient, operation: Operation) -> None:
         try:
@@ -228,7 +181,7 @@ class Lane:
         if job_id is None:
             return
         with unit_of_work(self._sessions) as session:
-            operations.record_submitted(session, operation.id, job_id)
+            operations.record_submitted(session, operation, job_id)
         self._count("submitted", operation, job=job_id)
 
     def _adopt_or_send(self, client: RapiClient, operation: Operation) -> int | None:
@@ -237,24 +190,42 @@ class Lane:
         None when it may still be on its way there, and must be looked for again.
         """
         if operation.sent is not None:
-            job = client.find_job(reason_of(operation))
+            job = client.find_job(asking.mark_of(operation))
             if job is not None:
                 self._count("adopted", operation, job=job.id)
                 return job.id
-            left = self._settings.worker_lease_s - (utc_now() - operation.sent).total_seconds()
+            since_s = (utc_now() - operation.sent).total_seconds()
+            if since_s > JOBS_LISTED_S:
+                self._refused(operation, states.UNANSWERED, _MAY_BE_ARCHIVED)
+                return None
+            left = self._settings.worker_lease_s - since_s
             if left > 0:
                 self._put_off(operation, min(left, 5.0), sure=False, message="Looking for its job.")
                 return None
+        if operation.cancel_wanted is not None:
+            with unit_of_work(self._sessions) as session:
+                if interventions.drop_unsent(session, operation):
+                    self._count("canceled", operation)
+            return None
+        noted = utc_now()
         with unit_of_work(self._sessions) as session:
             if not operations.note_sending(session, operation):
                 return None
+            told = self._os_parameters.sending(session, operation)
+        if (utc_now() - noted).total_seconds() > self._settings.worker_lease_s / 2:
+            # Who looks for the job at the lease's end must not do so before it has come there.
+            sure = operation.sent is None
+            self._put_off(operation, 0.0, sure=sure, message="Held up before it was sent.")
+            self._count("held up", operation)
+            return None
+        arguments = _arguments(operation, told)
         return submit(
-            client, operation.opcode, operation.target, _arguments(operation), reason_of(operation)
+            client, operation.opcode, operation.target, arguments, asking.reason_of(operation)
         )
 
     def _not_submitted(self, operation: Operation, error: errors.RapiError) -> None:
         if isinstance(error, errors.NotFound) and operation.opcode == states.REMOVE:
-            self._apply([_gone(self.target.name, operation)])
+            self._apply([asking.gone(self.target.name, operation)])
             with unit_of_work(self._sessions) as session:
                 operations.record_gone(session, operation.id)
             self._count("gone", operation)
@@ -281,7 +252,7 @@ class Lane:
 
     def _refused(self, operation: Operation, kind: str, message: str) -> None:
         with unit_of_work(self._sessions) as session:
-            operations.record_refused(session, operation, error_class=kind, message=message)
+            hearing.refuse(session, operation, error_class=kind, message=message)
         self._count("refused", operation, error=message[:200])
 
     def _count(self, outcome: str, operation: Operation, **facts: object) -> None:
@@ -313,8 +284,14 @@ class Lane:
             if time.monotonic() >= self._refresh_at:
                 self._refresh_at = time.monotonic() + self._settings.worker_refresh_s
                 self._refresh(client)
+            if time.monotonic() >= self._compare_at:
+                self._compare_at = time.monotonic() + self._compare_every_s
+                self._comparison.run(client)
+                self._adopting.run(client)
         except errors.RapiError as error:
             self._unreachable(error)
+            self._comparison.note_failed(error.message)
+            self._adopting.note_failed(error.message)
             _log.warning(
                 "cluster does not answer",
                 extra={"backend": self.target.name, "error": error.message[:200]},
@@ -327,111 +304,45 @@ class Lane:
             self._settings.worker_safety_follow_s if agents else self._settings.worker_follow_s
         )
         with unit_of_work(self._sessions) as session:
-            followed = operations.claim_open_jobs(session, self.target.id, every_s=every_s)
+            followed = operations.claim_open_jobs(
+                session,
+                self.target.id,
+                every_s=every_s,
+                networks_every_s=self._settings.worker_follow_s,
+            )
         for operation in followed:
-            self._apply(self._hear(client, operation))
+            self._apply(asking.ask(client, self.target.name, operation))
         if followed:
             self._breaker.answered()
 
-    def _hear(self, client: RapiClient, operation: Operation) -> list[states.StatusEvent]:
-        """What the cluster says of an operation's job."""
-        try:
-            job = client.job(operation.job_id or 0)
-        except errors.NotFound:
-            return [self._lost(client, operation)]
-        reason = reason_of(operation)
-        if not any(reason in op.reasons for op in job.ops):
-            # Another cluster's numbering, begun anew: that job is not ours.
-            return [self._lost(client, operation)]
-        return [event for event in self._events(client, operation, job) if event is not None]
-
-    def _events(
-        self, client: RapiClient, operation: Operation, job: Job
-    ) -> list[states.StatusEvent | None]:
-        moment = job.event_time()
-        events: list[states.StatusEvent | None] = []
-        for op in job.ops:
-            made = op.status == "success" and op.opcode == states.CREATE
-            instance = _find_instance(client, operation.target) if made else None
-            events.append(
-                states.StatusEvent(
-                    cluster=self.target.name,
-                    instance=op.instance or operation.target,
-                    opcode=op.opcode,
-                    status=op.status,
-                    job_id=job.id,
-                    time=moment,
-                    log=op.log,
-                    error=(op.error.code, op.error.message) if op.error else None,
-                    nics=_nics(instance) if instance is not None else None,
-                )
-            )
-        return events
-
-    def _lost(self, client: RapiClient, operation: Operation) -> states.StatusEvent:
-        """Ganeti no longer knows the job: what the instance is now tells how it ended."""
-        instance = _find_instance(client, operation.target)
-        running = instance is not None and bool(instance.oper_state)
-        wanted = {
-            states.CREATE: instance is not None,
-            states.REMOVE: instance is None,
-            states.SHUTDOWN: instance is not None and not running,
-        }.get(operation.opcode, running)
-        return states.StatusEvent(
-            cluster=self.target.name,
-            instance=operation.target,
-            opcode=operation.opcode,
-            status="success" if wanted else "error",
-            job_id=operation.job_id or 0,
-            time=utc_now(),
-            error=None if wanted else ("job_lost", "Ganeti no longer knows the job."),
-            nics=_nics(instance) if instance is not None else None,
-        )
-
-    def _apply(self, events: list[states.StatusEvent]) -> None:
-        if not events:
+    def _apply(self, heard: Sequence[states.StatusEvent] | Sequence[states.NetworkEvent]) -> None:
+        networks = [event for event in heard if isinstance(event, states.NetworkEvent)]
+        servers = [event for event in heard if isinstance(event, states.StatusEvent)]
+        if not heard:
             return
         with unit_of_work(self._sessions) as session:
-            outcomes = hearing.apply_statuses(session, events)
+            outcomes = hearing.apply_statuses(session, servers) if servers else []
+            if any(event.opcode == states.CREATE for event in servers):
+                self._os_parameters.tidy(session, self.target.id)
+            outcomes += hearing.apply_networks(session, networks) if networks else []
+        if any(event.opcode in states.MOVES and event.status == "success" for event in servers):
+            self.refresh_soon()  # it says on which node they are
         if hearing.Outcome.APPLIED in outcomes:
             self.wake()
 
     def _refresh(self, client: RapiClient) -> None:
         report = read_report(client)
-        nics = {instance.name: _nics(instance) for instance in client.instances_bulk()}
         with unit_of_work(self._sessions) as session:
             backend = session.get(Backend, self.target.id, with_for_update=True)
             if backend is not None:
                 fleet.refresh(session, backend, report)
-                hearing.apply_instances(session, backend, nics)
         self._breaker.answered()
 
 
-def _arguments(operation: Operation) -> dict[str, object]:
-    """What the RAPI call takes, from what the domain wrote down."""
+def _arguments(operation: Operation, told: Mapping[str, str]) -> dict[str, object]:
+    """What the RAPI call takes, from what the domain wrote down and a new instance is told."""
     if operation.opcode == states.CREATE:
-        return create_body(name=operation.target, **operation.arguments)
+        osparams = operation.arguments["osparams"] | told
+        arguments = operation.arguments | {"osparams": osparams}
+        return create_body(name=operation.target, **arguments)
     return dict(operation.arguments)
-
-
-def _gone(cluster: str, operation: Operation) -> states.StatusEvent:
-    return states.StatusEvent(
-        cluster=cluster,
-        instance=operation.target,
-        opcode=operation.opcode,
-        status="error",
-        job_id=0,
-        time=utc_now(),
-        error=(states.UNKNOWN_ENTITY, "The instance does not exist."),
-    )
-
-
-def _find_instance(client: RapiClient, name: str) -> Instance | None:
-    try:
-        return client.instance(name)
-    except errors.NotFound:
-        return None
-
-
-def _nics(instance: Instance) -> tuple[states.NicReport, ...]:
-    return tuple(states.NicReport(nic.index, nic.mac, nic.ip) for nic in instance.nics)

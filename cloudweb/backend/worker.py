@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 
@@ -15,8 +16,27 @@ import psycopg
 import sqlalchemy as sa
 
 from cloudweb import logs, metrics
-from cloudweb.backend.lane import Lane, Target
-from cloudweb.domain import fleet, operations
+from cloudweb.backend import comparing
+from cloudweb.backend.audit_watch import AuditWatch
+from cloudweb.backend.lane import Lane
+from cloudweb.backend.mailroom import Mailroom
+from cloudweb.backend.os_parameters import OsParameters
+from cloudweb.backend.region_watch import RegionWatch
+from cloudweb.backend.target import Target
+from cloudweb.domain import (
+    address_history,
+    audit_chain,
+    fleet,
+    forms,
+    handovers,
+    held_forms,
+    interventions,
+    mail,
+    operations,
+    pool_days,
+    second_chances,
+)
+from cloudweb.faults import Conflict
 from cloudweb.models import Backend, SessionFactory, make_engine, unit_of_work
 from cloudweb.sealing import Sealer
 from cloudweb.settings import Settings, SettingsError
@@ -24,6 +44,8 @@ from cloudweb.settings import Settings, SettingsError
 _log = logging.getLogger(__name__)
 
 _LOOK_FOR_BACKENDS_S = 1.0
+_TIDY_S = 60.0
+_SEAL_S = 5.0
 
 
 class Worker:
@@ -33,7 +55,11 @@ class Worker:
         self.name = f"{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._settings = settings
         self._sessions = sessions
-        self._sealer = Sealer(settings.secret_key)
+        self._sealer = Sealer.of(settings)
+        self._os_parameters = OsParameters(settings, self._sealer)
+        self._tidy_at = 0.0
+        self._seal_at = 0.0
+        self._audit_watch = AuditWatch(sessions)
         self._lanes: dict[int, Lane] = {}
         self._ending: list[Lane] = []
         self._stop = threading.Event()
@@ -46,6 +72,10 @@ class Worker:
         """Work until stopped; every lane has ended when this returns."""
         listener = threading.Thread(target=self._listen, name="listen")
         listener.start()
+        regions = RegionWatch(self._settings, self._sessions)
+        regions.start()
+        mails = Mailroom(self._settings, self._sessions)
+        mails.start()
         _log.info("worker ready", extra={"worker": self.name})
         try:
             while not self._stop.is_set():
@@ -53,18 +83,84 @@ class Worker:
                 self._stop.wait(_LOOK_FOR_BACKENDS_S)
         finally:
             self._stop.set()
+            regions.stop()
+            mails.stop()
             self._match_lanes({})
             for lane in self._ending:
                 lane.join()
+            regions.join()
+            mails.join()
             listener.join()
         _log.info("worker ended", extra={"worker": self.name})
 
     def _look(self) -> None:
         try:
             self._match_lanes(self._targets())
+            self._decide()
+            self._tidy()
+            comparing.check_pools(self._sessions, every_s=self._settings.reconcile_every_s)
+            self._seal()
+            self._audit_watch.look()
         except sa.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             _log.warning("database away", extra={"error": str(cause)[:200]})
+
+    def _decide(self) -> None:
+        """Do what follows for what clusters have declined."""
+        with unit_of_work(self._sessions, write=False) as session:
+            declined = second_chances.list_declined(session)
+        for operation_id in declined:
+            try:
+                with unit_of_work(self._sessions) as session:
+                    decision = second_chances.decide(session, self._settings, operation_id)
+            except Conflict as conflict:
+                _log.info(
+                    "not decided", extra={"operation": operation_id, "error": conflict.message}
+                )
+            else:
+                if decision is not None:
+                    metrics.DECISIONS.labels(decision.name.lower()).inc()
+                    _log.info(f"operation {decision}", extra={"operation": operation_id})
+
+    def _tidy(self) -> None:
+        """Now and then, drop what nobody needs any longer."""
+        if time.monotonic() < self._tidy_at:
+            return
+        self._tidy_at = time.monotonic() + _TIDY_S
+        with unit_of_work(self._sessions) as session:
+            gone = handovers.purge(session)
+            forms.forget_old(session)
+            held_forms.forget_old(session)
+            mail.purge(session)
+            address_history.purge(session, older_than_days=self._settings.history_days)
+            audit_chain.purge(session, older_than_days=self._settings.history_days)
+            self._os_parameters.tidy(session)
+            after_s = self._settings.operation_expiry_s
+            expired = interventions.list_unanswered(session, after_s=after_s)
+        with unit_of_work(self._sessions) as session:
+            pool_days.note(session)
+        for operation_id in expired:
+            with unit_of_work(self._sessions) as session:
+                if interventions.expire(session, operation_id):
+                    _log.warning("operation never answered", extra={"operation": operation_id})
+        if gone:
+            _log.info("handovers dropped", extra={"count": gone})
+
+    def _seal(self) -> None:
+        """Chain what was written into the audit since. The end of the chain goes into the log,
+        where nobody who can only change the database reaches it.
+        """
+        if time.monotonic() < self._seal_at:
+            return
+        self._seal_at = time.monotonic() + _SEAL_S
+        with unit_of_work(self._sessions, write=False) as session:
+            waiting = audit_chain.is_anything_unsealed(session)
+        while waiting and not self._stop.is_set():
+            with unit_of_work(self._sessions) as session:
+                done = audit_chain.seal(session)
+            if done is not None:
+                _log.info("audit sealed", extra={"head": str(done)})
+            waiting = done is not None and done.is_full
 
     def _targets(self) -> dict[int, Target]:
         with unit_of_work(self._sessions, write=False) as session:
@@ -78,21 +174,10 @@ class Worker:
 
     def _target(self, backend: Backend) -> Target | None:
         try:
-            password = self._sealer.open(backend.password_sealed)
+            return Target.of(backend, self._sealer)
         except ValueError as error:
             _log.error("password unreadable", extra={"backend": backend.name, "error": str(error)})
             return None
-        return Target(
-            id=backend.id,
-            name=backend.name,
-            url=backend.url,
-            username=backend.username,
-            password=password,
-            ca_file=backend.ca_file,
-            fingerprint=backend.fingerprint,
-            verify_tls=backend.verify_tls,
-            event_source=backend.event_source,
-        )
 
     def _match_lanes(self, targets: dict[int, Target]) -> None:
         """End the lanes of clusters that changed or went, start those of new ones."""
@@ -109,7 +194,7 @@ class Worker:
 
     def _start(self, target: Target) -> None:
         try:
-            lane = Lane(target, self._settings, self._sessions, self.name)
+            lane = Lane(target, self._settings, self._sessions, self.name, self._os_parameters)
             target.connect(self._settings).close()
         except ValueError as error:
             _log.error("bad address", extra={"backend": target.name, "error": str(error)})
@@ -135,9 +220,13 @@ class Worker:
     def _wake_on_notify(self, connection: psycopg.Connection) -> None:
         while not self._stop.is_set():
             for notice in connection.notifies(timeout=0.5):
-                lane = self._lanes.get(int(notice.payload)) if notice.payload.isdigit() else None
-                if lane is not None:
-                    lane.wake()
+                backend_id, _, what = notice.payload.partition(" ")
+                lane = self._lanes.get(int(backend_id)) if backend_id.isdigit() else None
+                if lane is None:
+                    continue
+                if what == "refresh":
+                    lane.refresh_soon()
+                lane.wake()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

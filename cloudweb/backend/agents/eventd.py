@@ -1,8 +1,8 @@
 """cloudweb-eventd: watches the job queue of a Ganeti master and publishes how each job goes.
 
-It looks rather than listens: Ganeti replaces a job's file in one rename, and that renews the
-directory's time, so one look at the directory ten times a second costs next to nothing, needs no
-library, works on every file system, and has no events to overflow or to lose.
+Ganeti replaces a job's file in one rename. inotify says when; what there is to tell is then read
+from the directory itself, so an event that is lost, or an overflow, costs nothing but time. Where
+there is no inotify the directory is looked at ten times a second.
 
 Ganeti copies its queue to every master candidate; only the master's own agent publishes.
 """
@@ -19,16 +19,24 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cloudweb.backend.agents.messages import Message, op_status
+from cloudweb.backend.agents import config
+from cloudweb.backend.agents.alarm import Alarm
+from cloudweb.backend.agents.messages import Message, message_of
 from cloudweb.backend.agents.publisher import Publisher
+from cloudweb.backend.agents.spool import Spool, try_flush
 from cloudweb.backend.ganeti.errors import RapiError
 from cloudweb.backend.ganeti.jobs import Job, job_from_file
 from cloudweb.backend.ganeti.reading import mapping
 
 log = logging.getLogger(__name__)
 DEFAULT_QUEUE = "/var/lib/ganeti/queue"
-URLS_VARIABLE = "CLOUDWEB_EVENTD_AMQP"
 LOOK_EVERY_S = 0.1
+"""Without inotify."""
+WAKE_EVERY_S = 0.5
+"""With it: a stop, and a change of master, are noticed so soon."""
+REST_S = 0.02
+"""A busy queue is looked at no more often than this."""
+SPOOL_EVERY_S = 5.0
 # A directory changed so recently may have changed again within one tick of its clock.
 CLOCK_TICK_NS = 1_000_000_000
 # Whatever happens, everything is looked at so often.
@@ -90,18 +98,18 @@ class QueueWatch:
 
     def _tell(self, job_id: int) -> int:
         job = self._read(job_id)
-        if job is None or len({op.instance for op in job.ops if op.instance}) != 1:
+        if job is None:
             return 0
         before = self._told.get(job_id, [])
-        new = [
-            op
-            for index, op in enumerate(job.ops)
-            if op.instance and op.status != (before[index] if index < len(before) else None)
-        ]
-        for op in new:
-            self._publish(op_status(job, op, self._cluster))
+        told = 0
+        for index, op in enumerate(job.ops):
+            if op.status != (before[index] if index < len(before) else None):
+                message = message_of(job, op, self._cluster)
+                if message is not None:
+                    self._publish(message)
+                    told += 1
         self._told[job_id] = [op.status for op in job.ops]
-        return len(new)
+        return told
 
     def _read(self, job_id: int) -> Job | None:
         """A job from its file; None if the file is gone or no job, which the log says."""
@@ -129,10 +137,15 @@ class MasterCheck:
             return True
 
 
-def watch(queue: QueueWatch, is_master: Callable[[], bool], stop: threading.Event) -> None:
-    """Looks until it is to stop; a queue that cannot be read is tried again."""
+def watch(
+    queue: QueueWatch,
+    is_master: Callable[[], bool],
+    alarm: Alarm,
+    stop: threading.Event,
+) -> None:
+    """Looks whenever something has changed, until it is to stop; what cannot be read is retried."""
     was_master: bool | None = None
-    while not stop.wait(LOOK_EVERY_S):
+    while not stop.is_set():
         try:
             master = is_master()
             if master != was_master:
@@ -144,11 +157,20 @@ def watch(queue: QueueWatch, is_master: Callable[[], bool], stop: threading.Even
         except OSError as error:
             log.error("the queue cannot be read: %s", error)
             stop.wait(5)
+        alarm.wait(WAKE_EVERY_S)
+        stop.wait(REST_S)
+
+
+def flush_spool(waiting: Spool, urls: Sequence[str], stop: threading.Event) -> None:
+    """Now and then publishes what hooks on this node could not."""
+    while not stop.wait(SPOOL_EVERY_S):
+        try_flush(waiting, urls, older_than_s=SPOOL_EVERY_S)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    urls = options.amqp or os.environ.get(URLS_VARIABLE, "").split()
+    told = config.read(Path(options.config))
+    urls = options.amqp or told.urls
     queue = Path(options.queue)
     cluster = options.cluster or _cluster_name(queue)
     if not urls or not cluster or not queue.is_dir():
@@ -164,11 +186,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     publisher = Publisher(urls)
     publisher.start()
     log.info("watching %s of %s", queue, cluster)
-    watch(
-        QueueWatch(queue, cluster, publisher.put),
-        MasterCheck(queue, options.node or socket.getfqdn()),
-        stop,
+    spooled = threading.Thread(
+        target=flush_spool, args=(Spool(told.spool), urls, stop), name="spool", daemon=True
     )
+    spooled.start()
+    with Alarm(queue, without_inotify_s=LOOK_EVERY_S) as alarm:
+        watch(
+            QueueWatch(queue, cluster, publisher.put),
+            MasterCheck(queue, options.node or socket.getfqdn()),
+            alarm,
+            stop,
+        )
     return 0 if publisher.stop() else 1
 
 
@@ -188,9 +216,10 @@ def _parser() -> argparse.ArgumentParser:
         "--amqp",
         action="append",
         metavar="URL",
-        help="a broker; again for more. Without it, those in the environment's"
-        f" {URLS_VARIABLE}, where no list of processes shows the password",
+        help="a broker; again for more. Without it, those of the file or of the environment's"
+        f" {config.URLS}, where no list of processes shows the password",
     )
+    parser.add_argument("--config", default=str(config.CONFIG), help=f"default {config.CONFIG}")
     parser.add_argument("--node", help="this node's name, if its host name is another")
     parser.add_argument("-v", "--verbose", action="store_true")
     return parser

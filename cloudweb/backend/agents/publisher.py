@@ -5,6 +5,7 @@ import queue
 import random
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 
 import pika
@@ -18,16 +19,13 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 100_000
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 30.0
-_PERSISTENT = pika.BasicProperties(
-    delivery_mode=2, content_type="application/json", content_encoding="utf-8"
-)
 
 
 class Publisher:
     """Hands messages to a broker in the order they were put; its addresses are tried at random."""
 
     def __init__(self, urls: Sequence[str], *, exchange: str = EXCHANGE) -> None:
-        self._parameters = [_parameters(url) for url in urls]
+        self._urls = tuple(urls)
         self._exchange = exchange
         self._waiting: queue.Queue[Message] = queue.Queue()
         self._current: Message | None = None
@@ -53,15 +51,19 @@ class Publisher:
         self._thread.join(timeout=timeout_s)
         return not self._unpublished()
 
+    def unpublished(self) -> list[Message]:
+        """What no broker has confirmed, after ``stop``, in order."""
+        current = [] if self._current is None else [self._current]
+        return current + list(self._waiting.queue)
+
     def _unpublished(self) -> bool:
         return self._current is not None or not self._waiting.empty()
 
     def _run(self) -> None:
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
-            parameters = random.sample(self._parameters, len(self._parameters))
             try:
-                with pika.BlockingConnection(parameters) as connection:
+                with pika.BlockingConnection(shuffled(self._urls)) as connection:
                     channel = connection.channel()
                     channel.exchange_declare(self._exchange, "topic", durable=True)
                     channel.confirm_delivery()
@@ -82,13 +84,33 @@ class Publisher:
                     connection.process_data_events(0)
                     continue
             message = self._current
-            channel.basic_publish(self._exchange, message.routing_key, message.body, _PERSISTENT)
+            channel.basic_publish(
+                self._exchange, message.routing_key, message.body, properties_of(message)
+            )
             self._current = None
 
 
-def _parameters(url: str) -> pika.URLParameters:
+def properties_of(message: Message) -> pika.BasicProperties:
+    """Kept by the broker; the id is the same whenever the same is said again."""
+    said = f"{message.routing_key}:{message.body.hex()}"
+    return pika.BasicProperties(
+        delivery_mode=2,
+        content_type="application/json",
+        content_encoding="utf-8",
+        message_id=str(uuid.uuid5(uuid.NAMESPACE_OID, said)),
+    )
+
+
+def shuffled(urls: Sequence[str], timeout_s: float = 5.0) -> list[pika.URLParameters]:
+    """How to connect to each of these addresses, in a random order."""
+    return [_parameters(url, timeout_s) for url in random.sample(urls, len(urls))]
+
+
+def _parameters(url: str, timeout_s: float) -> pika.URLParameters:
     parameters = pika.URLParameters(url)
     parameters.heartbeat = 30
     parameters.blocked_connection_timeout = 30
-    parameters.socket_timeout = 5
+    parameters.socket_timeout = timeout_s
+    parameters.stack_timeout = timeout_s * 2
+    parameters.tcp_options = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 10}
     return parameters

@@ -10,10 +10,14 @@ from typing import NamedTuple
 
 import pika
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from cloudweb.backend.amqp.messages import decode
-from cloudweb.domain import hearing
-from cloudweb.domain.states import StatusEvent
+from cloudweb.backend.amqp.messages import ClusterEvent, Event, decode
+from cloudweb.domain import building, dead_letters, fleet, hearing, hearing_cards
+from cloudweb.domain.building import ProgressEvent
+from cloudweb.domain.dead_letters import Letter
+from cloudweb.domain.hearing_cards import CardsEvent
+from cloudweb.domain.states import NetworkEvent, StatusEvent
 from cloudweb.faults import Fault
 from cloudweb.models import SessionFactory, unit_of_work
 
@@ -28,6 +32,7 @@ class Delivery(NamedTuple):
     """A message the broker delivered and has not been told what became of."""
 
     tag: int
+    queue: str
     routing_key: str
     properties: pika.BasicProperties
     body: bytes
@@ -50,6 +55,16 @@ class Verdict:
     dead: list[DeadLetter]
     oldest: dt.datetime | None
     """The time of the oldest event that made sense."""
+
+
+def keep(sessions: SessionFactory, letters: Sequence[Letter]) -> int:
+    """Keep what came from the dead letters; how many were new. Raises DatabaseAway."""
+    try:
+        with unit_of_work(sessions) as session:
+            return dead_letters.keep(session, letters)
+    except sa.exc.SQLAlchemyError as error:
+        # Whatever it was: a letter is never let go.
+        raise DatabaseAway(" ".join(str(error.args[0]).split())[:300]) from error
 
 
 def apply(sessions: SessionFactory, deliveries: Sequence[Delivery]) -> Verdict:
@@ -78,14 +93,15 @@ def apply(sessions: SessionFactory, deliveries: Sequence[Delivery]) -> Verdict:
 
 def _read(
     deliveries: Sequence[Delivery],
-) -> tuple[list[tuple[Delivery, StatusEvent]], list[DeadLetter]]:
+) -> tuple[list[tuple[Delivery, Event]], list[DeadLetter]]:
     """The messages that make sense, with their events, and those that do not."""
-    heard: list[tuple[Delivery, StatusEvent]] = []
+    heard: list[tuple[Delivery, Event]] = []
     dead: list[DeadLetter] = []
+    latest = hearing.latest_time()
     for delivery in deliveries:
         try:
             event = decode(delivery.body)
-            hearing.check((event,))
+            check(event, latest)
         except Fault as fault:
             dead.append(DeadLetter(delivery, fault.message))
         else:
@@ -93,10 +109,18 @@ def _read(
     return heard, dead
 
 
+def check(event: Event, latest: dt.datetime) -> None:
+    """Raise ImpossibleMessage if the event, of ``latest`` at most, can never be applied."""
+    if isinstance(event, StatusEvent | NetworkEvent):
+        hearing.check_one(event, latest)
+    else:
+        hearing.check_time(event.time, latest)
+
+
 def _apply_alone(
     sessions: SessionFactory,
     delivery: Delivery,
-    event: StatusEvent,
+    event: Event,
     outcomes: collections.Counter[str],
 ) -> DeadLetter | None:
     try:
@@ -110,15 +134,41 @@ def _apply_alone(
     return None
 
 
-def _apply(sessions: SessionFactory, events: Sequence[StatusEvent]) -> Sequence[str]:
+def _apply(sessions: SessionFactory, events: Sequence[Event]) -> Sequence[str]:
     if not events:
         return ()
     try:
-        with unit_of_work(sessions) as session:
-            return hearing.apply_statuses(session, events)
+        outcomes: list[str] = []
+        networks = [event for event in events if isinstance(event, NetworkEvent)]
+        others = [event for event in events if not isinstance(event, NetworkEvent)]
+        for part in (others, networks):  # what they lock is in another order
+            if part:
+                with unit_of_work(sessions) as session:
+                    outcomes += apply_in(session, part)
+        return outcomes
     except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
         # A value no column takes, a constraint that is broken: the message's. Anything else (gone,
         # full, locked, read-only, not migrated) will pass, and no message must be lost by it.
         if isinstance(error, sa.exc.DataError | sa.exc.IntegrityError):
             raise
         raise DatabaseAway(" ".join(str(error.args[0]).split())[:300]) from error
+
+
+def apply_in(session: Session, events: Sequence[Event]) -> list[str]:
+    """Each kind at once, in the order in which their locks are to be taken."""
+    clusters = [event for event in events if isinstance(event, ClusterEvent)]
+    outcomes: list[str] = [
+        hearing.Outcome.APPLIED
+        if fleet.note_heard(session, event.cluster, event.tag)
+        else hearing.Outcome.UNKNOWN
+        for event in clusters
+    ]
+    statuses = [event for event in events if isinstance(event, StatusEvent)]
+    outcomes += hearing.apply_statuses(session, statuses) if statuses else []
+    cards = [event for event in events if isinstance(event, CardsEvent)]
+    outcomes += hearing_cards.apply_cards(session, cards)
+    progress = [event for event in events if isinstance(event, ProgressEvent)]
+    outcomes += building.apply_progress(session, progress)
+    networks = [event for event in events if isinstance(event, NetworkEvent)]
+    outcomes += hearing.apply_networks(session, networks) if networks else []
+    return outcomes

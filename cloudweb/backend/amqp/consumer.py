@@ -1,25 +1,31 @@
 """``cloudweb-consumer``: hears over the message bus what clusters did, and writes it down."""
 
 import argparse
+import concurrent.futures
+import gc
 import logging
 import random
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import TypeVar
 
 import sqlalchemy as sa
 from pika.exceptions import AMQPError
 from prometheus_client import Counter, Gauge, Histogram
 
 from cloudweb import logs, metrics
-from cloudweb.backend.amqp import batch
+from cloudweb.backend.amqp import batch, checking
 from cloudweb.backend.amqp.batch import DatabaseAway, Delivery, Verdict
-from cloudweb.backend.amqp.link import Link
+from cloudweb.backend.amqp.link import Link, letter_of
 from cloudweb.backend.amqp.topology import Topology, TopologyError
-from cloudweb.models import SessionFactory, make_engine, utc_now
+from cloudweb.backend.target import Target
+from cloudweb.domain import dead_letters
+from cloudweb.models import SessionFactory, make_engine, unit_of_work, utc_now
+from cloudweb.sealing import Sealer
 from cloudweb.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -54,7 +60,12 @@ AWAY = Counter(
 )
 
 _IDLE_S = 0.5
+_QUIET_S = 0.01
 _STEADY_S = 5.0
+_COUNT_EVERY_S = 10.0
+_CHECK_S = 30.0
+
+Done = TypeVar("Done")
 
 
 class _Stopping(Exception):
@@ -77,7 +88,10 @@ class _Pause:
 
 
 class Consumer:
-    """Applies what comes, a batch at a time, in one thread, until it is stopped."""
+    """Applies what comes, a batch at a time, until it is stopped.
+
+    While the database is at work, in a thread, the next batch is read and heartbeats go on.
+    """
 
     def __init__(self, settings: Settings, sessions: SessionFactory) -> None:
         self._settings = settings
@@ -85,8 +99,12 @@ class Consumer:
         self._topology = Topology(
             settings.instance_prefix.removesuffix("-"), settings.amqp_queue_type
         )
+        self._dead = frozenset(queue.dead for queue in self._topology.queues)
         self._stopping = threading.Event()
         self._pause = _Pause(0.25, 30.0)
+        self._count_at = 0.0
+        self._busy = False
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="apply")
 
     def stop(self) -> None:
         """End soon: the batch at hand is finished first. May be called by a signal handler."""
@@ -98,6 +116,8 @@ class Consumer:
         Raises:
             TopologyError: the broker has something else under one of our names.
         """
+        # What is there now stays: to look through it again and again took a tenth of the time.
+        gc.freeze()
         while not self._stopping.is_set():
             started = time.monotonic()
             lost = self._run_over_some_host()
@@ -123,7 +143,7 @@ class Consumer:
             except (AMQPError, OSError) as error:
                 log.warning("no broker", extra={"host": host, "error": repr(error)[:300]})
                 continue
-            log.info("connected", extra={"host": host, "queue": self._topology.queue})
+            log.info("connected", extra={"host": host, "queues": self._topology.prefix})
             CONNECTED.set(1)
             try:
                 self._consume(link)
@@ -142,23 +162,43 @@ class Consumer:
             if deliveries := self._collect(link):
                 self._settle(link, deliveries)
             else:
+                self._busy = False
                 LAG.set(0)
+            if time.monotonic() >= self._count_at:
+                self._count_at = time.monotonic() + _COUNT_EVERY_S
+                self._note_counts(link)
+
+    def _note_counts(self, link: Link) -> None:
+        """Write down how full the queues are, for the pages that show it; next time will do too."""
+        counts = link.count(self._topology.names)
+        try:
+            with unit_of_work(self._sessions) as session:
+                dead_letters.note_counts(session, counts)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("queues not counted", extra={"error": repr(error)[:300]})
 
     def _collect(self, link: Link) -> list[Delivery]:
-        """The next batch: what comes within a moment of the first, up to so many."""
+        """The next batch: what comes within a moment of the first, up to so many.
+
+        Where little is said nothing more is waited for once it is quiet.
+        """
         link.read(0 if link.pending else _IDLE_S)
         if not link.pending:
             return []
         most = self._settings.consumer_batch
         ends = time.monotonic() + self._settings.consumer_batch_s
-        while len(link.pending) < most and (left := ends - time.monotonic()) > 0:
-            link.read(left)
+        while (count := len(link.pending)) < most and (left := ends - time.monotonic()) > 0:
+            link.read(left if self._busy else min(left, _QUIET_S))
+            if len(link.pending) == count and not self._busy:
+                break
+        self._busy = len(link.pending) > most // 10
         return [link.pending.popleft() for _ in range(min(most, len(link.pending)))]
 
     def _settle(self, link: Link, deliveries: list[Delivery]) -> None:
         """Apply, commit, bury what cannot be applied, acknowledge: in this order."""
         started = time.perf_counter()
-        verdict = self._apply(link, deliveries)
+        self._keep(link, [d for d in deliveries if d.queue in self._dead])
+        verdict = self._apply(link, [d for d in deliveries if d.queue not in self._dead])
         for letter in verdict.dead:
             link.bury(letter)
             facts = {"reason": letter.reason[:300]}
@@ -170,11 +210,21 @@ class Consumer:
         self._count(verdict, took_s)
         log.debug("batch", extra={"messages": len(deliveries), "took_ms": round(took_s * 1000, 1)})
 
+    def _keep(self, link: Link, deliveries: list[Delivery]) -> None:
+        """Take dead letters over into the database, where there are tools for them."""
+        if deliveries:
+            letters = [letter_of(delivery) for delivery in deliveries]
+            self._insist(link, lambda: batch.keep(self._sessions, letters))
+
     def _apply(self, link: Link, deliveries: list[Delivery]) -> Verdict:
+        return self._insist(link, lambda: batch.apply(self._sessions, deliveries))
+
+    def _insist(self, link: Link, work: Callable[[], Done]) -> Done:
+        """Do the work, waiting for the database as long as it takes."""
         pause = _Pause(0.25, 30.0)
         while True:
             try:
-                return batch.apply(self._sessions, deliveries)
+                return self._beside(link, work)
             except DatabaseAway as error:
                 AWAY.inc()
                 wait_s = pause.next()
@@ -182,6 +232,17 @@ class Consumer:
                     "no database", extra={"error": str(error), "again_in_s": round(wait_s, 1)}
                 )
                 self._sleep(wait_s, link)
+
+    def _beside(self, link: Link, work: Callable[[], Done]) -> Done:
+        """Do the work in a thread; it has ended when this returns or raises."""
+        done = self._thread.submit(work)
+        done.add_done_callback(lambda _done: link.wake())
+        try:
+            while not done.done():
+                link.read(_IDLE_S)
+        finally:
+            concurrent.futures.wait([done])
+        return done.result()
 
     def _sleep(self, seconds: float, link: Link | None = None) -> None:
         """Wait; the broker's heartbeats go on. Raises _Stopping in the middle of a batch."""
@@ -212,6 +273,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="cloudweb-consumer", description="Hear over the message bus what the clusters did."
     )
     parser.add_argument("config", help="the ini file, as for pserve")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="only ask every cluster with agents whether its messages come through, and end",
+    )
     arguments = parser.parse_args(argv)
     from cloudweb.cli.config import load_settings
 
@@ -222,6 +288,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SettingsError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    if arguments.check:
+        return check(settings)
     logs.setup(settings)
     # Each lost connection is one line of ours; pika would tell the same in twenty.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -231,6 +299,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
+
+
+def check(settings: Settings) -> int:
+    """Follow a heartbeat of each cluster with agents to our database; 1 if one was not heard."""
+    engine = make_engine(settings.database_url, pool_size=1)
+    sealer = Sealer.of(settings)
+    found = checking.check(
+        SessionFactory(engine),
+        lambda backend: Target.of(backend, sealer).connect(settings),
+        timeout_s=_CHECK_S,
+    )
+    engine.dispose()
+    for each in found:
+        heard = each.heard_after_s
+        fate = each.problem if heard is None else f"heard after {heard:.1f} s"
+        sys.stdout.write(f"{each.backend}: {fate}\n")
+    if not found:
+        sys.stdout.write("No cluster has agents.\n")
+    return 0 if all(each.heard_after_s is not None for each in found) else 1
 
 
 def run(settings: Settings) -> None:

@@ -8,12 +8,26 @@ from pika.exceptions import ChannelClosedByBroker
 
 EXCHANGE = "ganeti"
 DEAD_LETTERS = f"{EXCHANGE}-dl"
+HEARTBEATS = "eventd.heartbeat"
+"""What agents answer when they are asked whether messages come through."""
 
 _PRECONDITION_FAILED = 406
 
 
 class TopologyError(Exception):
     """Something of ours is on the broker already, and is something else; the text says what."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue and what is routed to it; ``dead`` takes what cannot be applied, by the same keys."""
+
+    name: str
+    keys: tuple[str, ...]
+
+    @property
+    def dead(self) -> str:
+        return f"{self.name}-dl"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,16 +38,23 @@ class Topology:
     queue_type: str = "quorum"
 
     @property
-    def routing_key(self) -> str:
-        return f"ganeti.{self.prefix}.event.op"
+    def operations(self) -> Queue:
+        """How jobs about instances go: nearly all there is to hear."""
+        return self._queue("op")
 
     @property
-    def queue(self) -> str:
-        return f"{self.prefix}-events-op"
+    def queues(self) -> tuple[Queue, ...]:
+        """Every queue that is listened to."""
+        cluster = Queue(f"{self.prefix}-events-cluster", ("ganeti.event.cluster", HEARTBEATS))
+        return (self.operations, *map(self._queue, ("net", "network", "progress")), cluster)
 
     @property
-    def dead_queue(self) -> str:
-        return f"{self.queue}-dl"
+    def names(self) -> tuple[str, ...]:
+        """The names of all queues, those of the dead letters too."""
+        return tuple(name for queue in self.queues for name in (queue.name, queue.dead))
+
+    def _queue(self, kind: str) -> Queue:
+        return Queue(f"{self.prefix}-events-{kind}", (f"ganeti.{self.prefix}.event.{kind}",))
 
     def declare(self, channel: BlockingChannel) -> None:
         """Make what is not there yet.
@@ -46,14 +67,18 @@ class Topology:
             for exchange in (EXCHANGE, DEAD_LETTERS):
                 what = f"Exchange {exchange!r}"
                 channel.exchange_declare(exchange, "topic", durable=True)
-            for queue, exchange in ((self.dead_queue, DEAD_LETTERS), (self.queue, EXCHANGE)):
-                what = f"Queue {queue!r}"
-                arguments = {"x-queue-type": self.queue_type}
-                if queue == self.queue:
-                    # Where the broker itself gives up on a message, it is kept as well.
-                    arguments["x-dead-letter-exchange"] = DEAD_LETTERS
-                channel.queue_declare(queue, durable=True, arguments=arguments)
-                channel.queue_bind(queue, exchange, self.routing_key)
+            for queue in self.queues:
+                # Where the broker itself gives up on a message, it is kept as well.
+                kept = {"x-dead-letter-exchange": DEAD_LETTERS}
+                for name, exchange, more in (
+                    (queue.dead, DEAD_LETTERS, {}),
+                    (queue.name, EXCHANGE, kept),
+                ):
+                    what = f"Queue {name!r}"
+                    arguments = {"x-queue-type": self.queue_type} | more
+                    channel.queue_declare(name, durable=True, arguments=arguments)
+                    for key in queue.keys:
+                        channel.queue_bind(name, exchange, key)
         except ChannelClosedByBroker as error:
             if error.reply_code != _PRECONDITION_FAILED:
                 raise

@@ -1,7 +1,7 @@
 """Jobs of a Ganeti cluster, read from its remote API or from a file of its job queue."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cloudweb.backend.ganeti import reading
@@ -28,7 +28,7 @@ class OpError:
 
 @dataclass(frozen=True)
 class JobOp:
-    """One opcode of a job. The times are known only from a queue file."""
+    """One opcode of a job; ``input`` is what it was given. Only queue files hold times."""
 
     opcode: str
     instance: str | None
@@ -39,6 +39,9 @@ class JobOp:
     started: datetime | None = None
     executed: datetime | None = None
     ended: datetime | None = None
+    input: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+    jobs: tuple[int, ...] = ()
+    """The jobs that it has put into the queue."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Job:
     def error(self) -> OpError | None:
         """The first error among its opcodes."""
         return next((op.error for op in self.ops if op.error), None)
+
+    def has_mark(self, mark: str) -> bool:
+        """Whether a reason in a trail of it is this, or begins with it and a space."""
+        reasons = (reason for op in self.ops for reason in op.reasons)
+        return any(reason == mark or reason.startswith(f"{mark} ") for reason in reasons)
 
     def event_time(self, op: JobOp | None = None) -> datetime:
         """When it (or this opcode of it) came into the status it has, in UTC.
@@ -126,6 +134,7 @@ def _op_from_rapi(row: Mapping[str, object], index: int, raw: object) -> JobOp:
         error=error_of(status, column("opresult")),
         log=last_log_line(column("oplog")),
         reasons=reasons_of(body),
+        jobs=_jobs_of(column("opresult")),
     )
 
 
@@ -156,6 +165,7 @@ def _op_from_file(raw: object) -> JobOp:
         started=reading.moment(row.get("start_timestamp")),
         executed=reading.moment(row.get("exec_timestamp")),
         ended=reading.moment(row.get("end_timestamp")),
+        input=body,
     )
 
 
@@ -170,8 +180,8 @@ def _status_of_all(statuses: list[str]) -> str:
 
 
 def instance_of(body: Mapping[str, object]) -> str | None:
-    """The one instance that an opcode is about."""
-    name = body.get("instance_name")
+    """The one instance that an opcode is about; opcodes about tags call it otherwise."""
+    name = body.get("name") if body.get("kind") == "instance" else body.get("instance_name")
     return name if isinstance(name, str) and name else None
 
 
@@ -213,6 +223,17 @@ def error_of(status: str, result: object) -> OpError | None:
             return None
         case _:
             return OpError("OpError", "; ".join(_leaves(result)) or "no reason given")
+
+
+def _jobs_of(result: object) -> tuple[int, ...]:
+    """The jobs in a result: {"jobs": [[whether it was taken, its id or why not], ...]}."""
+    listed = result.get("jobs") if isinstance(result, dict) else None
+    entries = listed if isinstance(listed, list) else []
+    return tuple(
+        reading.identifier(entry[1], "jobs")
+        for entry in entries
+        if isinstance(entry, list) and len(entry) > 1 and entry[0] is True
+    )
 
 
 def _leaves(value: object) -> list[str]:

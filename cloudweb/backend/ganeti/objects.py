@@ -1,16 +1,19 @@
 """What a Ganeti cluster is made of: the cluster, its nodes, its instances; its jobs are in jobs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network
 
 from cloudweb.backend.ganeti import reading
+from cloudweb.backend.ganeti.errors import UnexpectedAnswer
 from cloudweb.backend.ganeti.jobs import FINAL_STATUSES, STATUSES, Job, JobOp, OpError
 
 __all__ = [
     "FINAL_STATUSES",
     "STATUSES",
     "ClusterInfo",
+    "ClusterNetwork",
     "Instance",
     "InstanceNic",
     "Job",
@@ -19,6 +22,7 @@ __all__ = [
     "OpError",
     "cluster_from_rapi",
     "instance_from_rapi",
+    "network_from_rapi",
     "node_from_rapi",
 ]
 
@@ -73,6 +77,7 @@ class Instance:
     """An instance; `status` is Ganeti's summary ("running", "ADMIN_down", "ERROR_down", ...).
 
     `oper_state` is whether it runs, None where its node does not say; `disk_sizes` are in MiB.
+    `network_port` is where its node shows its screen, None where it has none.
     """
 
     name: str
@@ -91,6 +96,31 @@ class Instance:
     tags: tuple[str, ...]
     ctime: datetime | None
     mtime: datetime | None
+    network_port: int | None = None
+    serial_console: bool = False
+
+
+@dataclass(frozen=True)
+class ClusterNetwork:
+    """A network as Ganeti has it; `groups` says how it is connected to each node group.
+
+    `reserved` are the addresses that no instance can have; `used` all that cannot be given to one
+    any more, these among them; `instances` those with a card on it.
+    """
+
+    name: str
+    uuid: str
+    cidr: str
+    gateway: str | None
+    cidr6: str | None
+    gateway6: str | None
+    mac_prefix: str | None
+    free_count: int
+    reserved: tuple[str, ...]
+    used: tuple[str, ...]
+    groups: Mapping[str, tuple[str, str]]
+    instances: tuple[str, ...]
+    tags: tuple[str, ...]
 
 
 def cluster_from_rapi(row: Mapping[str, object]) -> ClusterInfo:
@@ -145,7 +175,14 @@ def instance_from_rapi(row: Mapping[str, object]) -> Instance:
         tags=reading.texts(row, "tags"),
         ctime=reading.moment(row.get("ctime")),
         mtime=reading.moment(row.get("mtime")),
+        network_port=reading.number(row, "network_port") or None,
+        serial_console=_hvparams(row).get("serial_console") is True,
     )
+
+
+def _hvparams(row: Mapping[str, object]) -> Mapping[str, object]:
+    """The hypervisor's parameters as they hold for the instance."""
+    return reading.mapping(row.get("hvparams") or {}, "hvparams")
 
 
 def _nics(row: Mapping[str, object]) -> tuple[InstanceNic, ...]:
@@ -168,3 +205,44 @@ def _nics(row: Mapping[str, object]) -> tuple[InstanceNic, ...]:
         )
         for index, mac in enumerate(reading.listed(row, "nic.macs"))
     )
+
+
+def network_from_rapi(row: Mapping[str, object]) -> ClusterNetwork:
+    reserved = reading.optional_text(row, "external_reservations") or ""
+    return ClusterNetwork(
+        name=reading.text(row, "name"),
+        uuid=reading.text(row, "uuid"),
+        cidr=reading.text(row, "network"),
+        gateway=reading.optional_text(row, "gateway"),
+        cidr6=reading.optional_text(row, "network6"),
+        gateway6=reading.optional_text(row, "gateway6"),
+        mac_prefix=reading.optional_text(row, "mac_prefix"),
+        free_count=reading.number(row, "free_count"),
+        reserved=tuple(filter(None, reserved.split(", "))),
+        used=_used(row),
+        groups=dict(_connections(row)),
+        instances=reading.texts(row, "inst_list"),
+        tags=reading.texts(row, "tags"),
+    )
+
+
+def _connections(row: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """(group, (mode, link)) of each connection: Ganeti writes [group, mode, link, vlan]."""
+    for entry in reading.listed(row, "group_list"):
+        match entry:
+            case [str(group), str(mode), str(link), *_]:
+                yield group, (mode, link)
+            case _:
+                raise UnexpectedAnswer("group_list is not a list of connections")
+
+
+def _used(row: Mapping[str, object]) -> tuple[str, ...]:
+    """The addresses marked in Ganeti's map: a letter an address, "X" for one that is taken."""
+    marks = reading.optional_text(row, "map") or ""
+    if "X" not in marks:
+        return ()
+    try:
+        first = IPv4Network(reading.text(row, "network"))[0]
+    except ValueError:
+        raise UnexpectedAnswer("network is not one of IPv4 addresses") from None
+    return tuple(str(first + place) for place, mark in enumerate(marks) if mark == "X")

@@ -11,27 +11,89 @@ EXTERNAL_PREFIX = "ext_"
 def submit(
     client: RapiClient,
     opcode: str,
-    instance_name: str,
+    target: str,
     arguments: Mapping[str, object],
     reason: str,
 ) -> int:
     """Asks a cluster for an operation and gives the job's id; ValueError for an unknown opcode.
 
-    For a create the arguments are its body, for a reboot {"type": "SOFT" | "HARD"}; else none.
+    The target is the name of an instance, or of a network for OP_NETWORK_*. The arguments are: of a
+    create, its body; of a reboot, {"type": "SOFT" | "HARD"}; of OP_INSTANCE_SET_PARAMS, {"nics":
+    [["add", -1, {...}] | ["remove", name, {}]]}; of tags, {"tags": [...]}; of OP_NETWORK_ADD, what
+    RAPI takes; of a connection, {"group", "mode", "link", "conflicts_check"}, of its end {"group"};
+    of a move, {"from", and "target_node" if it is to be that one}; of an evacuation, {"mode"}.
     """
+    if opcode.startswith("OP_NETWORK_"):
+        return _submit_network(client, opcode, target, arguments, reason)
+    if opcode in _MOVES:
+        return _submit_move(client, opcode, target, arguments, reason)
     match opcode:
         case "OP_INSTANCE_CREATE":
             return client.create_instance(arguments, reason)
         case "OP_INSTANCE_REMOVE":
-            return client.delete_instance(instance_name, reason)
+            return client.delete_instance(target, reason)
         case "OP_INSTANCE_STARTUP":
-            return client.startup_instance(instance_name, reason)
+            return client.startup_instance(target, reason)
         case "OP_INSTANCE_SHUTDOWN":
-            return client.shutdown_instance(instance_name, reason)
+            return client.shutdown_instance(target, reason)
         case "OP_INSTANCE_REBOOT":
-            return client.reboot_instance(instance_name, _reboot_kind(arguments), reason)
+            return client.reboot_instance(target, _reboot_kind(arguments), reason)
+        case "OP_INSTANCE_SET_PARAMS":
+            return client.modify_instance(target, {**_MODIFY, **arguments}, reason)
+        case "OP_TAGS_SET":
+            return client.add_tags(target, _tags(arguments), reason)
+        case "OP_TAGS_DEL":
+            return client.delete_tags(target, _tags(arguments), reason)
         case _:
             raise ValueError(f"no RAPI call is known for {opcode}")
+
+
+# A running instance gets its card at once where the hypervisor can do that, else when it next
+# starts. Addresses are ours to give.
+_MODIFY: dict[str, object] = {"hotplug_if_possible": True, "conflicts_check": False}
+
+
+def _submit_network(
+    client: RapiClient, opcode: str, name: str, arguments: Mapping[str, object], reason: str
+) -> int:
+    match opcode:
+        case "OP_NETWORK_ADD":
+            given = {key: value for key, value in arguments.items() if value is not None}
+            return client.add_network({"network_name": name} | given, reason)
+        case "OP_NETWORK_CONNECT":
+            body = {_CONNECT_KEYS.get(key, key): value for key, value in arguments.items()}
+            return client.connect_network(name, body, reason)
+        case "OP_NETWORK_DISCONNECT":
+            return client.disconnect_network(name, {"group_name": arguments.get("group")}, reason)
+        case "OP_NETWORK_REMOVE":
+            return client.remove_network(name, reason)
+        case _:
+            raise ValueError(f"no RAPI call is known for {opcode}")
+
+
+_CONNECT_KEYS = {"group": "group_name", "mode": "network_mode", "link": "network_link"}
+
+
+_MOVES = frozenset({"OP_INSTANCE_MIGRATE", "OP_INSTANCE_FAILOVER", "OP_NODE_EVACUATE"})
+
+
+def _submit_move(
+    client: RapiClient, opcode: str, name: str, arguments: Mapping[str, object], reason: str
+) -> int:
+    if opcode == "OP_NODE_EVACUATE":
+        return client.evacuate_node(name, arguments, reason)
+    # From where it is moved is our own note.
+    body = {key: value for key, value in arguments.items() if key == "target_node" and value}
+    if opcode == "OP_INSTANCE_MIGRATE":
+        return client.migrate_instance(name, body, reason)
+    return client.failover_instance(name, body, reason)
+
+
+def _tags(arguments: Mapping[str, object]) -> list[str]:
+    tags = arguments.get("tags")
+    if not isinstance(tags, list) or not tags:
+        raise ValueError("tags are a list, and not an empty one")
+    return [str(tag) for tag in tags]
 
 
 def _reboot_kind(arguments: Mapping[str, object]) -> Literal["soft", "hard"]:

@@ -2,7 +2,7 @@
 
 import html
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Literal, Self
@@ -27,10 +27,12 @@ from cloudweb.backend.ganeti.errors import (
 from cloudweb.backend.ganeti.jobs import Job, job_from_rapi
 from cloudweb.backend.ganeti.objects import (
     ClusterInfo,
+    ClusterNetwork,
     Instance,
     Node,
     cluster_from_rapi,
     instance_from_rapi,
+    network_from_rapi,
     node_from_rapi,
 )
 
@@ -53,6 +55,9 @@ _ERROR_CLASSES: dict[int, type[RapiError]] = {
 _PHRASES = frozenset(status.phrase for status in HTTPStatus)
 # What Ganeti says with a 500 when its queue is full, or closed by an operator.
 _BUSY_WORDS = ("queue drained", "queue is drained", "queue full", "queue is full")
+
+# A list stands for as many arguments of the same name.
+_Query = Mapping[str, str | Sequence[str]]
 
 
 class RapiClient:
@@ -126,6 +131,18 @@ class RapiClient:
         """One instance; NotFound."""
         return instance_from_rapi(reading.mapping(self._get(_instance_path(name)), "instance"))
 
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The names of the nodes of each node group."""
+        rows = self._rows("/2/groups")
+        return {reading.text(row, "name"): reading.texts(row, "node_list") for row in rows}
+
+    def networks_bulk(self) -> list[ClusterNetwork]:
+        return [network_from_rapi(row) for row in self._rows("/2/networks")]
+
+    def network(self, name: str) -> ClusterNetwork:
+        """One network; NotFound."""
+        return network_from_rapi(reading.mapping(self._get(_network_path(name)), "network"))
+
     # Jobs.
 
     def job(self, job_id: int) -> Job:
@@ -137,13 +154,13 @@ class RapiClient:
         jobs = [job_from_rapi(row) for row in self._rows("/2/jobs") if row.get("id") is not None]
         return sorted(jobs, key=lambda job: job.id)
 
-    def find_job(self, reason_key: str) -> Job | None:
-        """The first job whose reason trail holds this key, whole; None if there is none.
+    def find_job(self, mark: str) -> Job | None:
+        """The first job with a reason that is this or begins with it and a space, whole; or None.
 
         Should there be a second, it came when the first had done the work.
         """
         for job in self.jobs_bulk():
-            if any(reason_key in op.reasons for op in job.ops):
+            if job.has_mark(mark):
                 try:
                     return self.job(job.id)
                 except NotFound:
@@ -181,9 +198,47 @@ class RapiClient:
     def reboot_instance(self, name: str, kind: Literal["soft", "hard"], reason: str) -> int:
         return self._submit("POST", f"{_instance_path(name)}/reboot", reason, {"type": kind})
 
+    def modify_instance(self, name: str, body: Mapping[str, object], reason: str) -> int:
+        return self._submit("PUT", f"{_instance_path(name)}/modify", reason, body=body)
+
+    def migrate_instance(self, name: str, body: Mapping[str, object], reason: str) -> int:
+        return self._submit("PUT", f"{_instance_path(name)}/migrate", reason, body=body)
+
+    def failover_instance(self, name: str, body: Mapping[str, object], reason: str) -> int:
+        return self._submit("PUT", f"{_instance_path(name)}/failover", reason, body=body)
+
+    def evacuate_node(self, name: str, body: Mapping[str, object], reason: str) -> int:
+        """Asks for the jobs that empty a node; that job ends when they are in the queue."""
+        path = f"/2/nodes/{quote(name, safe='')}/evacuate"
+        return self._submit("POST", path, reason, body=body)
+
+    def add_tags(self, name: str, tags: Sequence[str], reason: str) -> int:
+        """Hangs tags on an instance; those it has already stay."""
+        return self._submit("PUT", f"{_instance_path(name)}/tags", reason, {"tag": tags})
+
+    def delete_tags(self, name: str, tags: Sequence[str], reason: str) -> int:
+        """Takes tags off an instance; the job fails if one of them is not there."""
+        return self._submit("DELETE", f"{_instance_path(name)}/tags", reason, {"tag": tags})
+
+    def rehearse_tag(self, tag: str, reason: str) -> int:
+        """Has the cluster go through hanging a tag on itself, without doing it."""
+        return self._submit("PUT", "/2/tags", reason, {"tag": [tag], "dry-run": "1"})
+
+    def add_network(self, body: Mapping[str, object], reason: str) -> int:
+        return self._submit("POST", "/2/networks", reason, body=body)
+
+    def connect_network(self, name: str, body: Mapping[str, object], reason: str) -> int:
+        return self._submit("PUT", f"{_network_path(name)}/connect", reason, body=body)
+
+    def disconnect_network(self, name: str, body: Mapping[str, object], reason: str) -> int:
+        return self._submit("PUT", f"{_network_path(name)}/disconnect", reason, body=body)
+
+    def remove_network(self, name: str, reason: str) -> int:
+        return self._submit("DELETE", _network_path(name), reason)
+
     # How.
 
-    def _get(self, path: str, query: Mapping[str, str] | None = None) -> object:
+    def _get(self, path: str, query: _Query | None = None) -> object:
         return self._call("GET", path, query)
 
     def _rows(self, path: str) -> list[Mapping[str, object]]:
@@ -195,7 +250,7 @@ class RapiClient:
         method: str,
         path: str,
         reason: str,
-        query: Mapping[str, str] | None = None,
+        query: _Query | None = None,
         body: Mapping[str, object] | None = None,
     ) -> int:
         if not reason.isascii():
@@ -207,7 +262,7 @@ class RapiClient:
         self,
         method: str,
         path: str,
-        query: Mapping[str, str] | None = None,
+        query: _Query | None = None,
         body: Mapping[str, object] | None = None,
     ) -> object:
         status, content = self._exchange(method, path, query, body)
@@ -222,7 +277,7 @@ class RapiClient:
         self,
         method: str,
         path: str,
-        query: Mapping[str, str] | None,
+        query: _Query | None,
         body: Mapping[str, object] | None,
     ) -> tuple[int, bytes]:
         self._watch.failed = False
@@ -266,6 +321,10 @@ def _pin(fingerprint: str | None, ca_file: str | None) -> str | None:
 
 def _instance_path(name: str) -> str:
     return f"/2/instances/{quote(name, safe='')}"
+
+
+def _network_path(name: str) -> str:
+    return f"/2/networks/{quote(name, safe='')}"
 
 
 def _refusal(status: int, content: bytes) -> RapiError:

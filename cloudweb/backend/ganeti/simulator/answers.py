@@ -1,13 +1,15 @@
 """What a simulated cluster shows, with the keys and shapes that Ganeti 3.0 answers with."""
 
+import uuid
 from typing import Any
 
-from cloudweb.backend.ganeti.simulator import opcodes
+from cloudweb.backend.ganeti.simulator import moves, opcodes
+from cloudweb.backend.ganeti.simulator import networks as nets
+from cloudweb.backend.ganeti.simulator.nics import MAC_PREFIX
 from cloudweb.backend.ganeti.simulator.spec import ClusterSpec
 from cloudweb.backend.ganeti.simulator.state import Instance, Node, SimJob, State, stamp
 
 VERSION = "3.0.2"
-MAC_PREFIX = "aa:00:00"
 Row = dict[str, Any]
 
 JOB_BULK_FIELDS = (
@@ -151,7 +153,8 @@ def nodes(spec: ClusterSpec, state: State) -> list[Row]:
 
 
 def _node_row(spec: ClusterSpec, state: State, index: int, node: Node) -> Row:
-    primaries = sorted(instance.name for instance in opcodes.instances_on(state, node))
+    primaries = sorted(instance.name for instance in moves.instances_on(state, node))
+    secondaries = sorted(i.name for i in state.instances.values() if i.secondary == node.name)
     known = not node.offline
     role = "M" if index == 0 else "O" if node.offline else "D" if node.drained else "C"
     return {
@@ -164,8 +167,8 @@ def _node_row(spec: ClusterSpec, state: State, index: int, node: Node) -> Row:
         "vm_capable": True,
         "role": role,
         "mtotal": spec.memory_mb if known else None,
-        "mnode": opcodes.NODE_MEMORY_MB if known else None,
-        "mfree": opcodes.free_memory_mb(spec, state, node) if known else None,
+        "mnode": moves.NODE_MEMORY_MB if known else None,
+        "mfree": moves.free_memory_mb(spec, state, node) if known else None,
         "dtotal": spec.disk_mb if known else None,
         "dfree": opcodes.free_disk_mb(spec, state, node) if known else None,
         "sptotal": None,
@@ -176,12 +179,12 @@ def _node_row(spec: ClusterSpec, state: State, index: int, node: Node) -> Row:
         "csockets": 1 if known else None,
         "pinst_cnt": len(primaries),
         "pinst_list": primaries,
-        "sinst_cnt": 0,
-        "sinst_list": [],
+        "sinst_cnt": len(secondaries),
+        "sinst_list": secondaries,
         "pip": f"192.0.2.{11 + index % 200}",
         "sip": f"192.0.2.{11 + index % 200}",
         "ndparams": _NDPARAMS,
-        "group.uuid": state.uuid,
+        "group.uuid": _group_uuid(spec, state, nets.group_of(spec, state, node.name)),
         "ctime": state.ctime,
         "mtime": state.ctime,
         "serial_no": 1,
@@ -189,11 +192,54 @@ def _node_row(spec: ClusterSpec, state: State, index: int, node: Node) -> Row:
     }
 
 
+def groups(spec: ClusterSpec, state: State) -> list[Row]:
+    """/2/groups?bulk=1."""
+    return [_group_row(spec, state, name) for name in spec.groups]
+
+
+def _group_row(spec: ClusterSpec, state: State, name: str) -> Row:
+    nodes = [node.name for node in state.nodes if nets.group_of(spec, state, node.name) == name]
+    return {
+        "name": name,
+        "uuid": _group_uuid(spec, state, name),
+        "alloc_policy": "preferred",
+        "node_cnt": len(nodes),
+        "node_list": sorted(nodes),
+        "ipolicy": _policies(spec)["ipolicy"],
+        "custom_ipolicy": {},
+        "diskparams": {template: {} for template in spec.templates},
+        "custom_diskparams": {},
+        "ndparams": _NDPARAMS,
+        "custom_ndparams": {},
+        "ctime": state.ctime,
+        "mtime": state.ctime,
+        "serial_no": 1,
+        "tags": [],
+    }
+
+
+def _group_uuid(spec: ClusterSpec, state: State, name: str) -> str:
+    if name == spec.groups[0]:
+        return state.uuid
+    return str(uuid.uuid5(uuid.UUID(state.uuid), name))
+
+
+def networks(state: State) -> list[Row]:
+    """/2/networks?bulk=1."""
+    return [nets.network_row(state, network) for _name, network in sorted(state.networks.items())]
+
+
+def network(name: str, state: State) -> Row | None:
+    """/2/networks/NAME."""
+    found = state.networks.get(name)
+    return None if found is None else nets.network_row(state, found)
+
+
 def instances(state: State, now: float) -> list[Row]:
     """/2/instances?bulk=1."""
     offline = {node.name for node in state.nodes if node.offline}
     return [
-        _instance_row(instance, instance.node in offline)
+        _instance_row(state, instance, instance.node in offline)
         for name, instance in sorted(state.instances.items())
         if state.known(name, now)
     ]
@@ -204,10 +250,10 @@ def instance(name: str, state: State, now: float) -> Row | None:
     if not state.known(name, now):
         return None
     found = state.instances[name]
-    return _instance_row(found, any(n.offline for n in state.nodes if n.name == found.node))
+    return _instance_row(state, found, any(n.offline for n in state.nodes if n.name == found.node))
 
 
-def _instance_row(instance: Instance, lost: bool) -> Row:
+def _instance_row(state: State, instance: Instance, lost: bool) -> Row:
     custom = {
         "vcpus": instance.vcpus,
         "maxmem": instance.memory_mb,
@@ -222,8 +268,8 @@ def _instance_row(instance: Instance, lost: bool) -> Row:
         "oper_ram": instance.memory_mb if instance.running and not lost else None,
         "oper_vcpus": instance.vcpus if instance.running and not lost else None,
         "os": instance.os,
-        "pnode": instance.node,
-        "snodes": [],
+        "pnode": instance.screen_host or instance.node,
+        "snodes": [instance.secondary] if instance.secondary else [],
         "beparams": {
             **custom,
             "memory": instance.memory_mb,
@@ -232,11 +278,11 @@ def _instance_row(instance: Instance, lost: bool) -> Row:
             "spindle_use": 1,
         },
         "custom_beparams": custom,
-        "hvparams": {},
+        "hvparams": {"serial_console": True} if instance.serial_console else {},
         "custom_hvparams": {},
-        "network_port": None,
+        "network_port": instance.network_port,
         **_disk_columns(instance),
-        **_nic_columns(instance),
+        **_nic_columns(state, instance),
         "ctime": instance.ctime,
         "mtime": instance.mtime,
         "serial_no": instance.serial_no,
@@ -255,10 +301,11 @@ def _disk_columns(instance: Instance) -> Row:
     }
 
 
-def _nic_columns(instance: Instance) -> Row:
+def _nic_columns(state: State, instance: Instance) -> Row:
     nics = instance.nics
     links = [nic.get("link") or "br0" for nic in nics]
     modes = [nic.get("mode") or "bridged" for nic in nics]
+    networks = [state.networks.get(nic.get("network") or "") for nic in nics]
     bridged = zip(links, modes, strict=True)
     return {
         "nic.macs": [nic["mac"] for nic in nics],
@@ -267,11 +314,11 @@ def _nic_columns(instance: Instance) -> Row:
         "nic.modes": modes,
         "nic.bridges": [link if mode == "bridged" else None for link, mode in bridged],
         "nic.names": [nic.get("name") for nic in nics],
-        "nic.networks": [None for _ in nics],
-        "nic.networks.names": [None for _ in nics],
+        "nic.networks": [network and network.uuid for network in networks],
+        "nic.networks.names": [network and network.name for network in networks],
         "nic.uuids": [nic["uuid"] for nic in nics],
         "custom_nicparams": [
-            {key: nic[key] for key in ("mode", "link", "vlan") if nic.get(key)} for nic in nics
+            {key: nic[key] for key in ("mode", "link", "vlan") if key in nic} for nic in nics
         ],
     }
 
@@ -290,14 +337,15 @@ def job_row(job_id: int, job: SimJob | None) -> Row:
         **_COMMON_OP,
         "reason": job.trail,
         "OP_ID": job.opcode,
-        "instance_name": job.instance,
-        **job.arguments,
+        **job.input,
     }
+    if job.opcode == "OP_INSTANCE_SET_PARAMS":
+        del op["dry_run"]
     return {
         "id": job.id,
         "ops": [op],
         "status": job.status,
-        "summary": [f"{job.opcode.removeprefix('OP_')}({job.instance})"],
+        "summary": [_summary(job)],
         "opstatus": [job.status],
         "received_ts": stamp(job.received),
         "start_ts": stamp(job.started),
@@ -305,3 +353,8 @@ def job_row(job_id: int, job: SimJob | None) -> Row:
         "oplog": [job.log],
         "opresult": [job.result],
     }
+
+
+def _summary(job: SimJob) -> str:
+    verb = job.opcode.removeprefix("OP_")
+    return verb if verb.startswith("TAGS_") else f"{verb}({job.target})"

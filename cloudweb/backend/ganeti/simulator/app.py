@@ -150,12 +150,14 @@ def _authenticate(cluster: Cluster, call: Call) -> None:
     wanted = f"{cluster.spec.user}:{cluster.spec.password}".encode()
     if not hmac.compare_digest(given, wanted):
         raise Refusal(401)
+    if cluster.faults.read_only and call.method != "GET":
+        raise Refusal(403)
 
 
 def _pattern(path: str) -> str:
     """A path without the names in it, to count by."""
     parts = path.split("/")
-    if len(parts) > 3 and parts[2] in {"instances", "jobs"}:
+    if len(parts) > 3 and parts[2] in {"instances", "jobs", "networks", "nodes"}:
         parts[3] = "*"
     return "/".join(parts)
 
@@ -165,7 +167,7 @@ def _route(cluster: Cluster, call: Call) -> object:
     match parts:
         case ["version"]:
             return _only(call, GET=lambda: 2)
-        case ["2", "info" | "features" | "os" | "nodes" | "networks" as noun]:
+        case ["2", "info" | "features" | "os" | "nodes" | "groups" as noun]:
             return _only(call, GET=lambda: _cluster_view(cluster, call, noun))
         case ["2", "instances"]:
             return _only(
@@ -178,6 +180,10 @@ def _route(cluster: Cluster, call: Call) -> object:
                 ),
                 POST=lambda: _create(cluster, call),
             )
+        case ["2", "nodes", name, "evacuate"]:
+            return _only(call, POST=lambda: _evacuate(cluster, call, name))
+        case ["2", "tags"]:
+            return _only(call, PUT=lambda: _rehearse_tags(cluster, call))
         case ["2", "jobs"]:
             return _only(
                 call,
@@ -193,6 +199,20 @@ def _route(cluster: Cluster, call: Call) -> object:
             )
         case ["2", "instances", name, *verb] if len(verb) <= 1:
             return _instance(cluster, call, name, "".join(verb))
+        case ["2", "networks"]:
+            return _only(
+                call,
+                GET=lambda: _listed(
+                    call,
+                    "networks",
+                    cluster.show(lambda _, state: answers.networks(state)),
+                    "name",
+                    id_key="name",
+                ),
+                POST=lambda: _add_network(cluster, call),
+            )
+        case ["2", "networks", name, *verb] if len(verb) <= 1:
+            return _network(cluster, call, name, "".join(verb))
         case _:
             raise Refusal(404)
 
@@ -205,10 +225,12 @@ def _cluster_view(cluster: Cluster, call: Call, noun: str) -> object:
             return _listed(call, "nodes", cluster.show(answers.nodes), "name")
         case "os":
             return [f"{name}+default" for name in cluster.spec.os]
+        case "groups":
+            return _listed(call, "groups", cluster.show(answers.groups), "name", id_key="name")
         case "features":
             return ["instance-reinstall-reqv1", "instance-create-reqv1"]
         case _:
-            return []
+            raise AssertionError(noun)
 
 
 def _instance(cluster: Cluster, call: Call, name: str, verb: str) -> object:
@@ -217,14 +239,23 @@ def _instance(cluster: Cluster, call: Call, name: str, verb: str) -> object:
             return _only(
                 call,
                 GET=lambda: _shown(cluster, name),
-                DELETE=lambda: _submit(cluster, call, "REMOVE", name, "instances_name"),
+                DELETE=lambda: _submit(cluster, call, "OP_INSTANCE_REMOVE", name, "instances_name"),
             )
-        case "startup":
-            return _only(call, PUT=lambda: _submit(cluster, call, "STARTUP", name))
-        case "shutdown":
-            return _only(call, PUT=lambda: _submit(cluster, call, "SHUTDOWN", name))
+        case "startup" | "shutdown":
+            return _only(call, PUT=lambda: _switch(cluster, call, name, verb))
         case "reboot":
             return _only(call, POST=lambda: _reboot(cluster, call, name))
+        case "migrate" | "failover":
+            return _only(call, PUT=lambda: _move(cluster, call, name, verb))
+        case "modify":
+            return _only(call, PUT=lambda: _modify(cluster, call, name))
+        case "tags":
+            return _only(
+                call,
+                GET=lambda: _tags(cluster, name),
+                PUT=lambda: _change_tags(cluster, call, "OP_TAGS_SET", name),
+                DELETE=lambda: _change_tags(cluster, call, "OP_TAGS_DEL", name),
+            )
         case _:
             raise Refusal(404)
 
@@ -236,10 +267,12 @@ def _only(call: Call, **methods: Callable[[], object]) -> object:
     return methods[call.method]()
 
 
-def _listed(call: Call, noun: str, rows: list[dict[str, Any]], key: str) -> object:
+def _listed(
+    call: Call, noun: str, rows: list[dict[str, Any]], key: str, *, id_key: str = "id"
+) -> object:
     if call.bulk:
         return rows
-    return [{"id": row[key], "uri": f"/2/{noun}/{row[key]}"} for row in rows]
+    return [{id_key: row[key], "uri": f"/2/{noun}/{row[key]}"} for row in rows]
 
 
 def _shown(cluster: Cluster, name: str) -> object:
@@ -252,31 +285,112 @@ def _shown(cluster: Cluster, name: str) -> object:
 def _create(cluster: Cluster, call: Call) -> int:
     arguments = bodies.create_arguments(call.json())
     name = arguments.pop("instance_name")
-    return _submit(cluster, call, "CREATE", name, "instances", arguments)
+    return _submit(cluster, call, "OP_INSTANCE_CREATE", name, "instances", arguments)
+
+
+def _switch(cluster: Cluster, call: Call, name: str, verb: str) -> int:
+    return _submit(cluster, call, f"OP_INSTANCE_{verb.upper()}", name, f"instances_name_{verb}")
 
 
 def _reboot(cluster: Cluster, call: Call, name: str) -> int:
     kind = bodies.reboot_type(call.asked("type", "hard"))
-    return _submit(cluster, call, "REBOOT", name, "instances_name_reboot", {"reboot_type": kind})
+    arguments = {"reboot_type": kind}
+    return _submit(cluster, call, "OP_INSTANCE_REBOOT", name, "instances_name_reboot", arguments)
+
+
+def _modify(cluster: Cluster, call: Call, name: str) -> int:
+    arguments = bodies.modify_arguments(call.json())
+    return _submit(
+        cluster, call, "OP_INSTANCE_SET_PARAMS", name, "instances_name_modify", arguments
+    )
+
+
+def _move(cluster: Cluster, call: Call, name: str, verb: str) -> int:
+    opcode = f"OP_INSTANCE_{verb.upper()}"
+    arguments = bodies.move_arguments(call.json(), opcode)
+    return _submit(cluster, call, opcode, name, f"instances_name_{verb}", arguments)
+
+
+def _evacuate(cluster: Cluster, call: Call, name: str) -> int:
+    arguments = bodies.evacuate_arguments(call.json())
+    return _submit(cluster, call, "OP_NODE_EVACUATE", name, "nodes_name_evacuate", arguments)
+
+
+def _tags(cluster: Cluster, name: str) -> object:
+    row = cluster.show(lambda _, state: answers.instance(name, state, time.time()))
+    if row is None:
+        raise Refusal(500, str((f"Instance name {name} not found", "unknown_entity")))
+    return row["tags"]
+
+
+def _change_tags(cluster: Cluster, call: Call, opcode: str, name: str) -> int:
+    arguments = {"kind": "instance", "tags": list(call.query.get("tag", []))}
+    return _submit(cluster, call, opcode, name, "instances_name_tags", arguments)
+
+
+def _rehearse_tags(cluster: Cluster, call: Call) -> int:
+    """The cluster's own tags are only ever rehearsed: that makes a job that does nothing."""
+    if call.asked("dry-run") != "1":
+        raise Refusal(501, "Only a dry run is simulated")
+    arguments = {
+        "kind": "cluster",
+        "tags": list(call.query.get("tag", [])),
+        "dry_run": True,
+    }
+    return _submit(cluster, call, "OP_TAGS_SET", "", "tags", arguments)
+
+
+def _network(cluster: Cluster, call: Call, name: str, verb: str) -> object:
+    match verb:
+        case "":
+            return _only(
+                call,
+                GET=lambda: _shown_network(cluster, name),
+                DELETE=lambda: _submit(
+                    cluster, call, "OP_NETWORK_REMOVE", name, "networks_name", {"force": False}
+                ),
+            )
+        case "connect" | "disconnect":
+            return _only(call, PUT=lambda: _join_network(cluster, call, name, verb))
+        case _:
+            raise Refusal(404)
+
+
+def _add_network(cluster: Cluster, call: Call) -> int:
+    arguments = bodies.network_arguments(call.json())
+    name = arguments.pop("network_name")
+    return _submit(cluster, call, "OP_NETWORK_ADD", name, "networks", arguments)
+
+
+def _join_network(cluster: Cluster, call: Call, name: str, verb: str) -> int:
+    read = bodies.connect_arguments if verb == "connect" else bodies.disconnect_arguments
+    opcode = f"OP_NETWORK_{verb.upper()}"
+    return _submit(cluster, call, opcode, name, f"networks_name_{verb}", read(call.json()))
+
+
+def _shown_network(cluster: Cluster, name: str) -> object:
+    row = cluster.show(lambda _, state: answers.network(name, state))
+    if row is None:
+        raise Refusal(404)
+    return row
 
 
 def _submit(
     cluster: Cluster,
     call: Call,
-    verb: str,
+    opcode: str,
     name: str,
-    resource: str = "",
+    resource: str,
     arguments: dict[str, Any] | None = None,
 ) -> int:
     """Takes a job, with the caller's reason first in its trail, and suffers what comes after."""
     if cluster.faults.queue_drained:
         raise Refusal(500, "Queue drained")
     now = int(time.time() * 1e9)
-    resource = resource or f"instances_name_{verb.lower()}"
     trail: list[list[Any]] = [[f"gnt:library:rlib2:{resource}", "", now]]
     if call.asked("reason"):
         trail.insert(0, ["gnt:user", call.asked("reason"), now])
-    job_id = cluster.submit(f"OP_INSTANCE_{verb}", name, arguments or {}, trail)
+    job_id = cluster.submit(opcode, name, arguments or {}, trail)
     if cluster.faults.delay_after_accept_s:
         time.sleep(cluster.faults.delay_after_accept_s)
     if cluster.faults.take_drop():

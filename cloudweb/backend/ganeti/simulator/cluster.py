@@ -9,6 +9,7 @@ from typing import Any
 from cloudweb.backend.ganeti.jobs import Job
 from cloudweb.backend.ganeti.simulator import answers, opcodes
 from cloudweb.backend.ganeti.simulator.faults import Faults
+from cloudweb.backend.ganeti.simulator.refusals import OpFailed
 from cloudweb.backend.ganeti.simulator.spec import ClusterSpec
 from cloudweb.backend.ganeti.simulator.state import SimJob, State
 
@@ -39,7 +40,7 @@ class Cluster:
         self._lock = threading.RLock()
 
     def submit(
-        self, opcode: str, instance: str, arguments: dict[str, Any], trail: list[list[Any]]
+        self, opcode: str, target: str, arguments: dict[str, Any], trail: list[list[Any]]
     ) -> int:
         """Takes a job into the queue and gives its id."""
         now = time.time()
@@ -48,7 +49,7 @@ class Cluster:
             job = SimJob(
                 id=self.state.last_job_id,
                 opcode=opcode,
-                instance=instance,
+                target=target,
                 arguments=arguments,
                 trail=trail,
                 received=now,
@@ -80,19 +81,19 @@ class Cluster:
         with self._lock:
             now = time.time()
             unfinished = [job for job in self.state.jobs.values() if not job.is_final]
-            busy: set[str] = set()
+            busy: set[tuple[bool, str]] = set()
             active = sum(job.status != "queued" for job in unfinished)
             for job in unfinished:
                 if job.status == "queued" and job.due <= now and active < MAX_RUNNING_JOBS:
                     active += 1
                     job.started = now
                     self._await_locks(job, now)
-                if job.status == "waiting" and job.due <= now and job.instance not in busy:
+                if job.status == "waiting" and job.due <= now and not _waits(job, busy):
                     self._start(job, now)
                 if job.status == "running" and job.due <= now:
                     self._complete(job, now)
                 if not job.is_final:
-                    busy.add(job.instance)
+                    busy.add((job.is_about_network, job.target))
             # A job that is overdue waits for another, whose end will be in this list.
             dues = [job.due - now for job in unfinished if not job.is_final and job.due > now]
             return max(0.01, min(dues)) if dues else None
@@ -107,6 +108,19 @@ class Cluster:
         with self._lock:
             self.advance()
             return answers.job_row(job_id, self.state.jobs.get(job_id))
+
+    def set_screen(
+        self, name: str, *, host: str | None, port: int | None, serial: bool = False
+    ) -> bool:
+        """Says where an instance's VNC is; whether there is such an instance."""
+        with self._lock:
+            instance = self.state.instances.get(name)
+            if instance is None:
+                return False
+            instance.screen_host, instance.network_port = host, port
+            instance.serial_console = serial
+            self.changed = True
+            return True
 
     def set_node(self, name: str, *, offline: bool | None, drained: bool | None) -> bool:
         """Marks a node; whether there is such a node."""
@@ -126,8 +140,8 @@ class Cluster:
 
     def _await_locks(self, job: SimJob, now: float) -> None:
         try:
-            opcodes.check_name(self.state, job, now)
-        except opcodes.OpFailed as failed:
+            opcodes.check_names(self.spec, self.state, job, now)
+        except OpFailed as failed:
             self._end(job, "error", failed.result, now)
         else:
             self._move(job, "waiting", now + opcodes.WAITING_S * self._factor)
@@ -137,7 +151,7 @@ class Cluster:
         seconds = opcodes.running_s(job)
         try:
             opcodes.begin(self.spec, self.state, job, now)
-        except opcodes.OpFailed as failed:
+        except OpFailed as failed:
             job.failure = failed.result
             seconds = opcodes.REFUSED_S
         for name in job.touched:
@@ -147,8 +161,13 @@ class Cluster:
 
     def _complete(self, job: SimJob, now: float) -> None:
         try:
-            result = opcodes.finish(self.state, job, now)
-        except opcodes.OpFailed as failed:
+            result = opcodes.finish(self.spec, self.state, job, now)
+            if job.is_about_node:
+                made = [
+                    self.submit(opcode, name, given, [*job.trail]) for opcode, name, given in result
+                ]
+                result = {"jobs": [[True, str(job_id)] for job_id in made]}
+        except OpFailed as failed:
             self._end(job, "error", failed.result, now)
         else:
             self._end(job, "success", result, now)
@@ -168,3 +187,10 @@ class Cluster:
         self.changed = True
         if self._on_status:
             self._on_status(self, job.seen())
+
+
+def _waits(job: SimJob, busy: set[tuple[bool, str]]) -> bool:
+    """Whether something that the job locks is held, by what earlier jobs are about."""
+    if job.opcode == "OP_NETWORK_DISCONNECT" and any(not network for network, _ in busy):
+        return True  # Ganeti locks every instance of the group
+    return (job.is_about_network, job.target) in busy

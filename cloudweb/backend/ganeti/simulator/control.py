@@ -10,7 +10,7 @@ from cloudweb.backend.ganeti.simulator.cluster import Cluster
 
 
 def control(cluster: Cluster, method: str, path: str, content: bytes) -> object:
-    """Answers /_sim/faults, /_sim/requests and /_sim/nodes by what the method says."""
+    """Answers /_sim/faults, requests, nodes and screens by what the method says."""
     routes: dict[tuple[str, str], Callable[[], object]] = {
         ("GET", "/_sim/faults"): cluster.faults.show,
         ("POST", "/_sim/faults"): lambda: _set_faults(cluster, _object(content)),
@@ -18,6 +18,7 @@ def control(cluster: Cluster, method: str, path: str, content: bytes) -> object:
         ("GET", "/_sim/requests"): lambda: _requests(cluster),
         ("DELETE", "/_sim/requests"): cluster.requests.clear,
         ("POST", "/_sim/nodes"): lambda: _set_node(cluster, _object(content)),
+        ("POST", "/_sim/screens"): lambda: _set_screen(cluster, _object(content)),
     }
     route = routes.get((method, path))
     if route is None:
@@ -57,5 +58,22 @@ def _set_node(cluster: Cluster, given: dict[str, Any]) -> object:
     """{"name": "n1", "offline": true, "drained": false}: what is left out stays as it is."""
     name = str(given.get("name"))
     if not cluster.set_node(name, offline=given.get("offline"), drained=given.get("drained")):
+        raise Refusal(404)
+    return {"name": name}
+
+
+def _set_screen(cluster: Cluster, given: dict[str, Any]) -> object:
+    """{"name": "snf-1", "host": "127.0.0.1", "port": 5901}; or with "serial": true."""
+    name, port = str(given.get("name")), given.get("port")
+    if not (port is None or isinstance(port, int)):
+        raise Refusal(400, "port is not a number")
+    host = given.get("host")
+    shown = cluster.set_screen(
+        name,
+        host=str(host) if host else None,
+        port=port,
+        serial=given.get("serial") is True,
+    )
+    if not shown:
         raise Refusal(404)
     return {"name": name}

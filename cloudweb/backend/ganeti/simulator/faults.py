@@ -30,15 +30,17 @@ class Faults:
 
     delay_s: every answer comes this late. hang_s: requests are held this long, then cut off, and
     nothing was done. refuse: "close" cuts connections off, "503" answers that. unauthorized:
-    credentials are wrong. queue_drained: no job is taken. drop_after_accept: the answer to the next
-    N jobs is lost, the jobs are not. delay_after_accept_s: the answer to a job comes this late.
-    fail: jobs of an opcode that end in error.
+    credentials are wrong. read_only: the user may change nothing. queue_drained: no job is taken.
+    drop_after_accept: the answer to the next N jobs is lost, the jobs are not.
+    delay_after_accept_s: the answer to a job comes this late. fail: jobs of an opcode that end in
+    error.
     """
 
     delay_s: float = 0.0
     hang_s: float = 0.0
     refuse: str = ""
     unauthorized: bool = False
+    read_only: bool = False
     queue_drained: bool = False
     drop_after_accept: int = 0
     delay_after_accept_s: float = 0.0

@@ -1,16 +1,18 @@
 """What each opcode of a simulated cluster checks, takes and changes, in Ganeti's own words."""
 
-import secrets
 from collections.abc import Callable
 from typing import Any
 
+from cloudweb.backend.ganeti.simulator import moves, networks, nics, tags
+from cloudweb.backend.ganeti.simulator.moves import free_memory_mb, instances_on
+from cloudweb.backend.ganeti.simulator.refusals import OpFailed, refused
 from cloudweb.backend.ganeti.simulator.spec import ClusterSpec
 from cloudweb.backend.ganeti.simulator.state import Instance, Node, SimJob, State, new_uuid
 
 # Seconds in the queue, waiting for locks, and running, before the time factor.
 QUEUED_S = 0.25
 WAITING_S = 0.05
-RUNNING_S = {"OP_INSTANCE_CREATE": 1.7}
+RUNNING_S = {"OP_INSTANCE_CREATE": 1.7, "OP_TAGS_SET": 0.1, "OP_TAGS_DEL": 0.1}
 OTHER_RUNNING_S = 0.7
 REFUSED_S = 0.05
 # Seconds into a create before the cluster knows the instance.
@@ -27,21 +29,6 @@ OS_PARAMETERS = frozenset(
         "config_url",
     }
 )
-# What a node needs for itself.
-NODE_MEMORY_MB = 1024
-
-
-class OpFailed(Exception):
-    """An opcode that ends in error: `result` is what its job says about it."""
-
-    def __init__(self, kind: str, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.result = [kind, [message] if code is None else [message, code]]
-
-
-def refused(message: str, code: str | None = None) -> OpFailed:
-    """Refused before anything was done."""
-    return OpFailed("OpPrereqError", message, code)
 
 
 def running_s(job: SimJob) -> float:
@@ -53,25 +40,52 @@ def running_s(job: SimJob) -> float:
     return seconds
 
 
-def check_name(state: State, job: SimJob, now: float) -> None:
-    """OpFailed unless the job's instance is there.
+def check_names(spec: ClusterSpec, state: State, job: SimJob, now: float) -> None:
+    """OpFailed unless what the job names is there.
 
-    Ganeti looks a name up before it waits for anything: a job on an instance that is still being
+    Ganeti looks names up before it waits for anything: a job on an instance that is still being
     made may fail though it would have had its turn later.
     """
-    if job.opcode != "OP_INSTANCE_CREATE" and not state.known(job.instance, now):
-        raise refused(f"Instance '{job.instance}' not known", "unknown_entity")
+    if job.is_about_network:
+        networks.check_names(spec, state, job)
+        return
+    if job.is_about_cluster:
+        return
+    if job.is_about_node:
+        moves.find_node(state, job.target)
+        return
+    if job.opcode == "OP_INSTANCE_SET_PARAMS" and not job.arguments["nics"]:
+        raise refused("No changes submitted", "wrong_input")
+    if job.opcode != "OP_INSTANCE_CREATE" and not state.known(job.target, now):
+        raise refused(f"Instance '{job.target}' not known", "unknown_entity")
 
 
 def begin(spec: ClusterSpec, state: State, job: SimJob, now: float) -> None:
     """Checks what the opcode needs and takes it; OpFailed."""
     if job.failure and job.failure[0] == "OpPrereqError":
         raise refused(*job.failure[1])
+    if job.is_about_network:
+        networks.begin(spec, state, job, now)
+        return
     if job.opcode == "OP_INSTANCE_CREATE":
         _begin_create(spec, state, job, now)
         return
-    check_name(state, job, now)
-    instance = state.instances[job.instance]
+    check_names(spec, state, job, now)
+    if job.is_about_node:
+        return
+    if job.opcode in {"OP_TAGS_SET", "OP_TAGS_DEL"}:
+        tags.begin(state, job)
+    elif job.opcode == "OP_INSTANCE_SET_PARAMS":
+        nics.begin(spec, state, job, now)
+    elif job.opcode in moves.OPCODES:
+        moves.begin(spec, state, job, now)
+    else:
+        _check_node(spec, state, job)
+
+
+def _check_node(spec: ClusterSpec, state: State, job: SimJob) -> None:
+    """The instance's node must answer, and have the memory to start it."""
+    instance = state.instances[job.target]
     if job.opcode != "OP_INSTANCE_REMOVE" and _node(state, instance.node).offline:
         raise refused(f"Primary node {instance.node} is offline", "wrong_state")
     if job.opcode in {"OP_INSTANCE_STARTUP", "OP_INSTANCE_REBOOT"} and not instance.running:
@@ -84,10 +98,14 @@ def begin(spec: ClusterSpec, state: State, job: SimJob, now: float) -> None:
             )
 
 
-def finish(state: State, job: SimJob, now: float) -> Any:
+def finish(spec: ClusterSpec, state: State, job: SimJob, now: float) -> Any:
     """Does what the opcode is for and gives its result; OpFailed."""
     if job.failure:
         raise OpFailed(job.failure[0], *job.failure[1])
+    if job.is_about_node:
+        return moves.evacuation(spec, state, job)
+    if job.opcode == "OP_INSTANCE_SET_PARAMS":
+        return nics.finish(spec, state, job, now)
     return _EFFECTS[job.opcode](state, job, now)
 
 
@@ -101,19 +119,20 @@ def _begin_create(spec: ClusterSpec, state: State, job: SimJob, now: float) -> N
             f"Disk template '{template}' is not enabled in cluster."
             f" Enabled disk templates are: {enabled}"
         )
-    if job.instance in state.instances:
-        raise refused(f"Instance '{job.instance}' is already in the cluster", "already_exists")
-    for nic in arguments.get("nics", []):
-        if nic.get("network"):
-            raise refused(f"Network '{nic['network']}' not found", "unknown_entity")
-    node = _place(spec, state, arguments)
-    job.say(now, f" - INFO: Selected nodes for instance {job.instance} via iallocator hail: {node}")
+    if job.target in state.instances:
+        raise refused(f"Instance '{job.target}' is already in the cluster", "already_exists")
+    nics.check_asked(state, arguments["nics"])
+    node = _place(spec, state, job)
+    job.say(now, f" - INFO: Selected nodes for instance {job.target} via iallocator hail: {node}")
     _check_os(spec, arguments, node)
     job.arguments = {**arguments, "pnode": node, "pnode_uuid": _node(state, node).uuid}
+    cards = nics.new_nics(spec, state, job, arguments["nics"], node, now)
     job.say(now, "* creating instance disks...")
-    state.instances[job.instance] = _new_instance(job, node, now)
-    job.touched.append(job.instance)
-    job.say(now, f"adding instance {job.instance} to cluster config")
+    state.instances[job.target] = made = _new_instance(job, node, cards, now)
+    if template == "drbd":
+        made.secondary = moves.other_node(spec, state, node)
+    job.touched.append(job.target)
+    job.say(now, f"adding instance {job.target} to cluster config")
     job.say(now, "adding disks to cluster config")
 
 
@@ -131,10 +150,10 @@ def _check_os(spec: ClusterSpec, arguments: dict[str, Any], node: str) -> None:
         )
 
 
-def _new_instance(job: SimJob, node: str, now: float) -> Instance:
+def _new_instance(job: SimJob, node: str, cards: list[dict[str, Any]], now: float) -> Instance:
     arguments = job.arguments
     return Instance(
-        name=job.instance,
+        name=job.target,
         uuid=new_uuid(),
         node=node,
         os=str(arguments.get("os_type")),
@@ -142,31 +161,24 @@ def _new_instance(job: SimJob, node: str, now: float) -> Instance:
         vcpus=_vcpus(arguments),
         memory_mb=_memory_mb(arguments),
         disks=[{**disk, "uuid": new_uuid()} for disk in arguments.get("disks", [])],
-        nics=[_new_nic(nic) for nic in arguments.get("nics", [])],
-        tags=list(arguments.get("tags", [])),
+        nics=cards,
+        tags=sorted(set(arguments["tags"])),
         ctime=now,
         mtime=now,
     )
 
 
-def _new_nic(nic: dict[str, Any]) -> dict[str, Any]:
-    mac = nic.get("mac", "generate")
-    if mac in {"generate", "auto"}:
-        mac = "aa:00:00:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
-    return {**nic, "mac": mac, "uuid": new_uuid()}
-
-
 def _create(state: State, job: SimJob, now: float) -> Any:
-    instance = state.instances[job.instance]
+    instance = state.instances[job.target]
     image = str(job.arguments.get("osparams", {}).get("img_id", ""))
     if instance.disks:
         job.say(now, "* running the instance OS create scripts...")
         if image.startswith("fail"):
             raise OpFailed(
                 "OpExecError",
-                f"Could not add os for instance {job.instance} on node {instance.node}: OS create"
+                f"Could not add os for instance {job.target} on node {instance.node}: OS create"
                 " script failed (exited with exit code 1), last lines in the log file:\n"
-                f"INSTANCE_NAME={job.instance}\nOSP_IMG_ID={image}\n"
+                f"INSTANCE_NAME={job.target}\nOSP_IMG_ID={image}\n"
                 "noop OS: failing as asked by img_id",
             )
     if job.arguments.get("start", True):
@@ -176,22 +188,22 @@ def _create(state: State, job: SimJob, now: float) -> Any:
 
 
 def _startup(state: State, job: SimJob, now: float) -> Any:
-    state.instances[job.instance].change(now, running=True)
+    state.instances[job.target].change(now, running=True)
 
 
 def _shutdown(state: State, job: SimJob, now: float) -> Any:
-    state.instances[job.instance].change(now, running=False)
+    state.instances[job.target].change(now, running=False)
 
 
 def _reboot(state: State, job: SimJob, now: float) -> Any:
-    instance = state.instances[job.instance]
+    instance = state.instances[job.target]
     if not instance.running:
-        job.say(now, f" - INFO: Instance {job.instance} was already stopped, starting now")
+        job.say(now, f" - INFO: Instance {job.target} was already stopped, starting now")
     instance.change(now, running=True)
 
 
 def _remove(state: State, job: SimJob, _now: float) -> Any:
-    del state.instances[job.instance]
+    del state.instances[job.target]
 
 
 _EFFECTS: dict[str, Callable[[State, SimJob, float], Any]] = {
@@ -200,6 +212,15 @@ _EFFECTS: dict[str, Callable[[State, SimJob, float], Any]] = {
     "OP_INSTANCE_STARTUP": _startup,
     "OP_INSTANCE_SHUTDOWN": _shutdown,
     "OP_INSTANCE_REBOOT": _reboot,
+    "OP_INSTANCE_MIGRATE": moves.finish,
+    "OP_INSTANCE_FAILOVER": moves.finish,
+    "OP_INSTANCE_REPLACE_DISKS": moves.replace,
+    "OP_TAGS_SET": tags.finish,
+    "OP_TAGS_DEL": tags.finish,
+    "OP_NETWORK_ADD": networks.finish,
+    "OP_NETWORK_CONNECT": networks.finish,
+    "OP_NETWORK_DISCONNECT": networks.finish,
+    "OP_NETWORK_REMOVE": networks.finish,
 }
 
 
@@ -215,33 +236,23 @@ def _node(state: State, name: str) -> Node:
     return next(node for node in state.nodes if node.name == name)
 
 
-def instances_on(state: State, node: Node) -> list[Instance]:
-    return [instance for instance in state.instances.values() if instance.node == node.name]
-
-
-def free_memory_mb(spec: ClusterSpec, state: State, node: Node) -> int:
-    """What running instances, and those being made, leave."""
-    made = {job.instance for job in state.jobs.values() if job.status == "running" and job.touched}
-    used = sum(
-        instance.memory_mb
-        for instance in instances_on(state, node)
-        if instance.running or instance.name in made
-    )
-    return spec.memory_mb - NODE_MEMORY_MB - used
-
-
 def free_disk_mb(spec: ClusterSpec, state: State, node: Node) -> int:
-    used = sum(int(d["size"]) for i in instances_on(state, node) for d in i.disks)
+    here = (i for i in state.instances.values() if node.name in (i.node, i.secondary))
+    used = sum(int(d["size"]) for i in here for d in i.disks)
     return spec.disk_mb - used
 
 
-def _place(spec: ClusterSpec, state: State, arguments: dict[str, Any]) -> str:
+def _place(spec: ClusterSpec, state: State, job: SimJob) -> str:
     """The node with the most free memory among those that have room for everything."""
+    arguments = job.arguments
+    groups = _groups_for(spec, state, job)
     disk_mb = sum(int(disk.get("size", 0)) for disk in arguments.get("disks", []))
     fitting: list[tuple[int, str]] = []
     reasons: dict[str, int] = {}
     for node in state.nodes:
         if node.offline or node.drained:
+            continue
+        if networks.group_of(spec, state, node.name) not in groups:
             continue
         memory_mb = free_memory_mb(spec, state, node)
         vcpus = sum(instance.vcpus for instance in instances_on(state, node))
@@ -261,3 +272,20 @@ def _place(spec: ClusterSpec, state: State, arguments: dict[str, Any]) -> str:
         f" No valid allocation solutions, failure reasons: {why}",
         "insufficient_resources",
     )
+
+
+def _groups_for(spec: ClusterSpec, state: State, job: SimJob) -> set[str]:
+    """The node groups with all the networks that a new instance is to be on; OpFailed."""
+    wanted = {nic["network"] for nic in job.arguments["nics"] if nic.get("network")}
+    groups = {
+        group
+        for group in spec.groups
+        if all(group in state.networks[name].connections for name in wanted)
+    }
+    if not groups:
+        raise refused(
+            "Can't compute nodes using iallocator 'hail': Request failed: group"
+            f" {spec.groups[0]} is not connected to a network required by instance {job.target}",
+            "insufficient_resources",
+        )
+    return groups

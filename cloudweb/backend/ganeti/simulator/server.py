@@ -115,7 +115,7 @@ class Simulator:
     def _tell(self, cluster: Cluster, job: Job) -> None:
         self._wake.set()
         if self._publisher:
-            for message in messages.op_statuses(job, cluster.spec.full_name):
+            for message in messages.messages_of(job, cluster.spec.full_name):
                 self._publisher.put(message)
 
     def _accepted(self) -> None:

@@ -11,10 +11,14 @@ _SIZES = {"memory": "memory_mb", "disk": "disk_mb"}
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """A cluster of equal nodes; sizes are a node's. Lists are written with "+": os=a+b."""
+    """A cluster of equal nodes, by turns in its node groups; sizes are a node's.
+
+    Lists are written with "+": os=a+b.
+    """
 
     name: str
     nodes: int = 1
+    groups: tuple[str, ...] = ("default",)
     memory_mb: int = 64 * 1024
     disk_mb: int = 500 * 1024
     cpus: int = 16

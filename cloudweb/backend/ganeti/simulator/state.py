@@ -50,6 +50,12 @@ class Instance:
     admin_state: str = "down"
     running: bool = False
     serial_no: int = 1
+    # The "fake" hypervisor shows no screens; a test may say where one is.
+    network_port: int | None = None
+    screen_host: str | None = None
+    serial_console: bool = False
+    # Where the other half of a DRBD disk is.
+    secondary: str | None = None
 
     def change(self, now: float, *, running: bool) -> None:
         """Starts or stops it."""
@@ -60,15 +66,36 @@ class Instance:
 
 
 @dataclass
+class Network:
+    """A network; `connections` are by node group, as `mode`, `link` and `vlan`.
+
+    `kept` are the addresses that an operator keeps from instances.
+    """
+
+    name: str
+    uuid: str
+    cidr: str
+    gateway: str | None
+    cidr6: str | None
+    gateway6: str | None
+    mac_prefix: str | None
+    tags: list[str]
+    ctime: float
+    connections: dict[str, dict[str, str]] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+
+
+@dataclass
 class SimJob:
     """A job of one opcode; `result` and `log` as Ganeti writes them. Times are seconds since 1970.
 
-    `failure` is what a fault decided that it shall end in: [kind, [message, code]].
+    `target` is the name of the instance or network it is about. `failure` is what a fault decided
+    that it shall end in: [kind, [message, code]].
     """
 
     id: int
     opcode: str
-    instance: str
+    target: str
     arguments: dict[str, Any]
     trail: list[list[Any]]
     received: float
@@ -86,6 +113,32 @@ class SimJob:
     def is_final(self) -> bool:
         return self.status in jobs.FINAL_STATUSES
 
+    @property
+    def is_about_network(self) -> bool:
+        return self.opcode.startswith("OP_NETWORK_")
+
+    @property
+    def is_about_node(self) -> bool:
+        return self.opcode.startswith("OP_NODE_")
+
+    @property
+    def is_about_cluster(self) -> bool:
+        return self.arguments.get("kind") == "cluster"
+
+    @property
+    def is_about_others(self) -> bool:
+        """Whether it is about anything but one instance."""
+        return self.is_about_network or self.is_about_node or self.is_about_cluster
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """The opcode's own arguments, with what Ganeti calls the object it is about."""
+        kind = self.opcode.split("_")[1]
+        name = {"NETWORK": "network_name", "NODE": "node_name", "TAGS": "name"}.get(
+            kind, "instance_name"
+        )
+        return {name: self.target, **self.arguments}
+
     def say(self, now: float, message: str) -> None:
         self.log.append([len(self.log) + 1, stamp(now), "message", message])
 
@@ -93,7 +146,7 @@ class SimJob:
         """The job as our own client would read it."""
         op = jobs.JobOp(
             opcode=self.opcode,
-            instance=self.instance,
+            instance=None if self.is_about_others else self.target,
             status=self.status,
             error=jobs.error_of(self.status, self.result),
             log=jobs.last_log_line(self.log),
@@ -101,6 +154,7 @@ class SimJob:
             started=_moment(self.started),
             executed=_moment(self.executed),
             ended=_moment(self.ended),
+            input=self.input,
         )
         return jobs.Job(
             id=self.id,
@@ -131,6 +185,7 @@ class State:
     ctime: float
     nodes: list[Node]
     instances: dict[str, Instance] = field(default_factory=dict)
+    networks: dict[str, Network] = field(default_factory=dict)
     jobs: dict[int, SimJob] = field(default_factory=dict)
     last_job_id: int = 0
 
@@ -153,6 +208,7 @@ class State:
             "ctime": self.ctime,
             "nodes": [asdict(node) for node in self.nodes],
             "instances": [asdict(instance) for instance in self.instances.values()],
+            "networks": [asdict(network) for network in self.networks.values()],
             "jobs": [asdict(job) for job in self.jobs.values()],
             "last_job_id": self.last_job_id,
         }
@@ -165,9 +221,17 @@ class State:
             ctime=kept["ctime"],
             nodes=[Node(**row) for row in kept["nodes"]],
             instances={instance.name: instance for instance in instances},
-            jobs={row["id"]: SimJob(**row) for row in kept["jobs"]},
+            networks={row["name"]: Network(**row) for row in kept.get("networks", [])},
+            jobs={row["id"]: _job(row) for row in kept["jobs"]},
             last_job_id=kept["last_job_id"],
         )
+
+
+def _job(row: dict[str, Any]) -> SimJob:
+    """A job that was kept; older files call its target its instance."""
+    if "instance" in row:
+        row["target"] = row.pop("instance")
+    return SimJob(**row)
 
 
 def new_uuid() -> str:

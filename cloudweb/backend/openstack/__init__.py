@@ -1,0 +1,1 @@
+"""Regions of the federation: Keystone v3, Nova's flavors, and the identity manager KeyRock."""
