@@ -13,8 +13,10 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from cloudweb import faults, wire
-from cloudweb.security import is_api
+from cloudweb.security import federation_path, is_api, is_page, who_may
 from cloudweb.shapes import faults as shape
+from cloudweb.shapes import federation_faults as federation_shape
+from cloudweb.views.dashboard import holding
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +36,12 @@ _TITLES = {
 
 def respond(fault: faults.Fault, request: Request) -> Response:
     """The answer a fault gets."""
+    request.refusal = fault.message
+    if federation_path(request.path_info) is not None:
+        return _respond_federation(fault, request)
     if is_api(request.path_info):
         return _respond_api(fault, request)
-    if request.path_info.startswith("/admin"):
+    if is_page(request.path_info):
         return _respond_page(fault, request)
     return Response(f"{fault.message}\n", status=fault.code, content_type="text/plain")
 
@@ -48,6 +53,17 @@ def _respond_api(fault: faults.Fault, request: Request) -> Response:
         body, media = (wire.XML_HEAD + shape.to_xml(fault)).encode(), wire.Notation.XML
     response = Response(body, status=fault.code)
     response.headers["Content-Type"] = media.value
+    _add_retry(response, fault)
+    return response
+
+
+def _respond_federation(fault: faults.Fault, request: Request) -> Response:
+    body, media = federation_shape.body_of(fault, request.notation)
+    response = Response(body, status=fault.code)
+    response.headers["Content-Type"] = media
+    if isinstance(fault, faults.TokenRequired):
+        response.headers["X-Auth-Token"] = 'Auth2 realm="Token Required"'
+        response.headers["WWW-Authenticate"] = 'Basic realm="cloudweb"'
     _add_retry(response, fault)
     return response
 
@@ -106,10 +122,16 @@ def on_http(error: HTTPException, request: Request) -> Any:
 
 def _translate(error: HTTPException, request: Request) -> faults.Fault:
     api = is_api(request.path_info)
+    if federation_path(request.path_info) is not None:
+        return _translate_federation(error, request)
     if isinstance(error, HTTPForbidden):
         if request.identity is None:
             return faults.Unauthorized()
-        return faults.Forbidden()
+        if request.identity.owes_terms:
+            return faults.TermsPending()
+        # Whoever is kept out of a page is told who is not.
+        roles = who_may(getattr(error.result, "permission", "")) if not api else ""
+        return faults.Forbidden(f"This takes the role {roles}.") if roles else _not_allowed(request)
     if isinstance(error, HTTPNotFound):
         # An unknown URL of the API is a bad request, as its documentation has it.
         return faults.BadRequest("Not found.") if api else faults.ItemNotFound("Page not found.")
@@ -120,12 +142,33 @@ def _translate(error: HTTPException, request: Request) -> faults.Fault:
     return faults.BadRequest(error.explanation)
 
 
+def _not_allowed(request: Request) -> faults.Fault:
+    return faults.Forbidden(None if request.identity.may_write else "This token may only read.")
+
+
+def _translate_federation(error: HTTPException, request: Request) -> faults.Fault:
+    if isinstance(error, HTTPForbidden):
+        if request.identity is not None and request.identity.owes_terms:
+            return faults.TermsPending()
+        if request.identity is not None and not request.identity.may_write:
+            return _not_allowed(request)
+        # Who may not manage promoted flavors is told so by 405, as documented.
+        return faults.TokenRequired() if request.identity is None else faults.RoleMissing()
+    if isinstance(error, HTTPNotFound):
+        return faults.UnknownThere("The requested resource does not exist")
+    if error.status_code >= 500:
+        return faults.ComputeFault(f"Unexpected error. Request {request.request_id}")
+    return faults.BadRequest(error.explanation)
+
+
 def on_forbidden(error: HTTPForbidden, request: Request) -> Any:
-    """Not allowed: people who are not signed in are shown where to."""
-    with_page = request.path_info.startswith("/admin")
-    if with_page and request.identity is None and request.headers.get("HX-Request") != "true":
-        query = {"next": request.path_qs} if request.method == "GET" else {}
-        return HTTPSeeOther(request.route_path("admin.login", _query=query))
+    """Not allowed: people who are not signed in, or owe their acceptance, are shown where to."""
+    identity = request.identity
+    way = "admin.login" if identity is None else "account.terms" if identity.owes_terms else ""
+    if way and is_page(request.path_info) and request.headers.get("HX-Request") != "true":
+        page = request.path_qs if request.method == "GET" else holding.hold(request)
+        query = {"next": page} if page else {}
+        return HTTPSeeOther(request.route_path(way, _query=query))
     return respond(_translate(error, request), request)
 
 

@@ -11,8 +11,8 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from cloudweb import faults, metrics, wire
-from cloudweb.domain import operations
-from cloudweb.models import unit_of_work
+from cloudweb.domain import operation_lists, reconcile
+from cloudweb.models import AuditChain, unit_of_work
 
 
 def _json(body: object, status: int = 200) -> Response:
@@ -44,8 +44,15 @@ def readyz(request: Request) -> Response:
 def show_metrics(request: Request) -> Response:
     """GET /metrics: with the token of the settings, or from this machine when there is none."""
     _check_reader(request)
-    for state, count in operations.count_by_state(request.db).items():
+    for state, count in operation_lists.count_by_state(request.db).items():
         metrics.OPERATIONS.labels(state.value).set(count)
+    metrics.DRIFT.clear()
+    for (backend, kind), count in reconcile.count_open(request.db).items():
+        metrics.DRIFT.labels(backend, kind.value).set(count)
+    chain = request.db.get(AuditChain, 1)
+    metrics.AUDIT_BROKEN.set(bool(chain and chain.problem))
+    verified = chain.verified if chain else None
+    metrics.AUDIT_VERIFIED.set(verified.timestamp() if verified else 0)
     response = Response(metrics.render())
     response.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
     return response

@@ -1,5 +1,6 @@
 """The compute API: what each method does at each place of its tree."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pyramid.config import Configurator
@@ -11,6 +12,7 @@ from cloudweb.resources import Resource
 from cloudweb.resources import compute as tree
 from cloudweb.security import Permission
 from cloudweb.shapes.base import Shape
+from cloudweb.views import lists
 
 ROUTE = "compute"
 
@@ -19,8 +21,6 @@ def answer(request: Request, body: bytes, status: int = 200) -> Response:
     """Bytes in the caller's notation; the content type says just that."""
     response = Response(body, status=status)
     response.headers["Content-Type"] = request.notation.value
-    response.headers["Cache-Control"] = "max-age=0"
-    response.headers["Vary"] = "X-Auth-Token, Accept"
     return response
 
 
@@ -35,6 +35,36 @@ def notation_of(request: Request) -> wire.Notation:
         request.notation = wire.Notation.XML
     notation: wire.Notation = request.notation
     return notation
+
+
+def answer_part(
+    request: Request,
+    shape: Shape,
+    part: lists.Part,
+    versions: Callable[..., list[tuple[int, int]]],
+    load: Callable[[list[int]], Iterable[Any]],
+) -> Response:
+    """A list that changes only when its owner's number moves, or 304.
+
+    ``versions(session, identity, since=, after_id=, limit=)`` gives (id, version) pairs by id,
+    ``load(ids)`` the rows to show.
+    """
+    if lists.unchanged(request, part):
+        return empty(304)
+    who = request.identity
+    found: list[tuple[int, int]] | None = None
+    if not part.whole:
+        found = versions(request.db, who, since=part.since, after_id=part.marker, limit=part.limit)
+        if part.since is not None and not found:
+            return empty(304)
+    body = request.fragments.document(
+        shape,
+        notation_of(request),
+        (who.user_id, who.lists_version if part.whole else None),
+        lambda: versions(request.db, who) if found is None else found,
+        load,
+    )
+    return answer(request, body)
 
 
 def empty(status: int) -> Response:

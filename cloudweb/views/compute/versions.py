@@ -2,20 +2,17 @@
 
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.view import view_config
 
 from cloudweb import wire
 from cloudweb.resources.compute import ComputeRoot, VersionResource
-from cloudweb.security import Permission
 from cloudweb.shapes import versions as shapes
 from cloudweb.views.compute import ROUTE, answer, answer_one
+from cloudweb.views.endpoints import endpoint
 
 
-@view_config(
-    route_name=ROUTE, context=ComputeRoot, request_method="GET", permission=Permission.API_READ
-)
+@endpoint(ROUTE, ComputeRoot, gives=shapes.VERSION_BRIEF, many=True, atom=True)
 def list_versions(request: Request) -> Response:
-    """GET /api/."""
+    """The versions of the compute API there are."""
     row = shapes.describe(request.conf.public_url)
     if request.notation is wire.Notation.ATOM:
         url = f"{request.conf.public_url}/api/"
@@ -25,11 +22,9 @@ def list_versions(request: Request) -> Response:
     return answer(request, wire.render_rows(shapes.VERSION_BRIEF, [row], request.notation))
 
 
-@view_config(
-    route_name=ROUTE, context=VersionResource, request_method="GET", permission=Permission.API_READ
-)
+@endpoint(ROUTE, VersionResource, gives=shapes.VERSION, atom=True)
 def get_version(request: Request) -> Response:
-    """GET /api/v1.1/."""
+    """This version of the compute API."""
     row = shapes.describe(request.conf.public_url)
     if request.notation is wire.Notation.ATOM:
         url = row["links"][0]["href"]

@@ -1,18 +1,29 @@
 """Backends: how the clusters are, and taking one out of the game for new servers."""
 
+import dataclasses
 from typing import Any
 
-from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb import faults
-from cloudweb.domain import accounts, attention, audit, drains, flavors, fleet, operations
-from cloudweb.models import OPEN_STATES, Backend
+from cloudweb.domain import (
+    accounts,
+    attention,
+    audit,
+    drains,
+    flavors,
+    fleet,
+    fleet_lists,
+    nodes,
+    operation_lists,
+)
+from cloudweb.models import OPEN_STATES, Backend, SentForm
 from cloudweb.security import Permission
 from cloudweb.settings import Settings
-from cloudweb.views.dashboard import pages
+from cloudweb.views.dashboard import acts, figures, lists, pages
+from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.lists import Column, Listing
 
 _RECENT = 10
 
@@ -26,18 +37,54 @@ def _condition(request: Request, backend: Backend) -> attention.Condition:
     return attention.condition(backend, stale_after_s=stale_after_s(request.conf))
 
 
+_YES_NO = {"yes": "yes", "no": "no"}
+
+BACKENDS = Listing(
+    name="backends",
+    title="Backends",
+    one="backend",
+    many="backends",
+    fields=fleet_lists.FIELDS,
+    rows=fleet_lists.rows,
+    row=lambda backend, servers: (backend, servers),
+    key=lambda row: row[0].id,
+    search=(Backend.name, Backend.state_reason),
+    hint="name, reason or id",
+    choices={
+        "drained": ("Drained", _YES_NO),
+        "offline": ("Offline", _YES_NO),
+        "unreachable": ("Unreachable", _YES_NO),
+    },
+    columns=(
+        Column("name", "Backend", lambda row: row[0].name),
+        Column("state", "State", lambda row: attention.flags(row[0])),
+        Column("servers", "VMs", lambda row: row[1], "n"),
+        Column("memory_free", "Memory", lambda row: row[0].memory_free_mb),
+        Column("disk_free", "Disk", lambda row: row[0].disk_free_mb),
+        Column("nodes_up", "Nodes up", lambda row: row[0].nodes_up, "n"),
+        Column("hypervisor", "Hypervisor", lambda row: row[0].hypervisor),
+        Column("version", "Ganeti", lambda row: row[0].ganeti_version),
+        Column("refreshed", "As of", lambda row: row[0].refreshed),
+    ),
+    nothing="There is no backend yet. A backend is one Ganeti cluster; add the first with cloudweb"
+    " backend add. It starts drained, so that nothing lands on it before you say so.",
+)
+
+
 @view_config(
     route_name="admin.backends", request_method="GET", permission=Permission.DASHBOARD_VIEW
 )
+@view_config(
+    route_name="admin.backends.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
 def index(request: Request) -> Response:
-    """GET /admin/backends."""
-    backends = fleet.list_all(request.db)
-    return pages.show_live(
+    """GET /admin/backends, .csv, .json."""
+    busy = attention.is_anything_open(request.db)
+    return lists.respond(
         request,
-        "backends",
-        busy=attention.is_anything_open(request.db),
-        backends=[(backend, _condition(request, backend)) for backend in backends],
-        servers=fleet.count_servers(request.db),
+        BACKENDS,
+        busy=lambda _rows: busy,
+        condition=lambda backend: _condition(request, backend),
     )
 
 
@@ -45,7 +92,7 @@ def index(request: Request) -> Response:
 def show(request: Request) -> Response:
     """GET /admin/backends/{id}."""
     backend = fleet.get(request.db, int(request.matchdict["id"]))
-    recent = operations.list_recent(request.db, backend_id=backend.id, limit=_RECENT)
+    recent = operation_lists.list_recent(request.db, backend_id=backend.id, limit=_RECENT)
     wanted = flavors.list_active(request.db)
     return pages.show_live(
         request,
@@ -56,6 +103,8 @@ def show(request: Request) -> Response:
         state_by=accounts.email_of(request.db, backend.state_by_id),
         servers=fleet.count_servers(request.db).get(backend.id, {}),
         flavors=[(flavor, _fit(backend, flavor)) for flavor in wanted],
+        nodes=nodes.list_all(request.db, backend_id=backend.id),
+        state_of=nodes.state,
         recent=recent,
         history=audit.list_for(request.db, "backend", backend.id),
         done=request.GET.get("done", ""),
@@ -68,76 +117,173 @@ def _fit(backend: Backend, flavor: Any) -> str:
     return "fits" if fleet.fits(backend, flavor) else "no room"
 
 
-@view_config(
-    route_name="admin.backend.drain", request_method="GET", permission=Permission.BACKEND_DRAIN
-)
-def ask_drain(request: Request) -> Response:
-    """GET /admin/backends/{id}/drain: what would follow."""
-    return _preview(request, drained=True)
+# --- acting -------------------------------------------------------------------------------------
+
+
+def _preview(request: Request, verb: str) -> tuple[Preview, Backend]:
+    backend = fleet.get(request.db, int(request.matchdict["id"]))
+    facts = {
+        "Backend": backend.name,
+        "State": ", ".join(attention.flags(backend)),
+        "VMs": str(sum(fleet.count_servers(request.db).get(backend.id, {}).values())),
+    }
+    if backend.state_since is not None:
+        by = accounts.email_of(request.db, backend.state_by_id)
+        facts["Set"] = f"{backend.state_since:%Y-%m-%d %H:%M:%S} UTC by {by}"
+    if backend.state_reason:
+        facts["Reason then"] = backend.state_reason
+    preview = Preview(
+        title=f"{verb} {backend.name}",
+        verb=verb,
+        section="backends",
+        up=(("Backends", request.route_path("admin.backends")), (backend.name, _back(request))),
+        facts=facts,
+        versions=drains.token(backend),
+    )
+    return preview, backend
+
+
+def _back(request: Request, **query: str) -> str:
+    path: str = request.route_path("admin.backend", id=int(request.matchdict["id"]), _query=query)
+    return path
 
 
 @view_config(
-    route_name="admin.backend.undrain", request_method="GET", permission=Permission.BACKEND_DRAIN
-)
-def ask_undrain(request: Request) -> Response:
-    """GET /admin/backends/{id}/undrain: what would follow."""
-    return _preview(request, drained=False)
-
-
-@view_config(
-    route_name="admin.backend.drain", request_method="POST", permission=Permission.BACKEND_DRAIN
+    route_name="admin.backend.drain",
+    request_method=("GET", "POST"),
+    permission=Permission.BACKEND_DRAIN,
 )
 def drain(request: Request) -> Response:
-    """POST /admin/backends/{id}/drain."""
-    return _apply(request, drained=True)
+    """GET, POST /admin/backends/{id}/drain: dangerous where flavors could be placed nowhere."""
+    return _drain(request, drained=True)
 
 
 @view_config(
-    route_name="admin.backend.undrain", request_method="POST", permission=Permission.BACKEND_DRAIN
+    route_name="admin.backend.undrain",
+    request_method=("GET", "POST"),
+    permission=Permission.BACKEND_DRAIN,
 )
 def undrain(request: Request) -> Response:
-    """POST /admin/backends/{id}/undrain."""
-    return _apply(request, drained=False)
+    """GET, POST /admin/backends/{id}/undrain."""
+    return _drain(request, drained=False)
 
 
-def _apply(request: Request, *, drained: bool) -> Response:
-    backend_id = int(request.matchdict["id"])
-    try:
-        drains.apply(
-            request.db,
-            request.identity,
-            backend_id,
+def _drain(request: Request, *, drained: bool) -> Response:
+    verb = "drain" if drained else "undrain"
+
+    def make() -> Preview:
+        preview, backend = _preview(request, verb.capitalize())
+        would = drains.preview(
+            fleet.list_all(request.db),
+            flavors.list_active(request.db),
+            backend,
             drained=drained,
-            reason=request.POST.get("reason", ""),
-            seen=request.POST.get("seen", ""),
-            accept_loss=request.POST.get("accept_loss") == "yes",
         )
-    except drains.Moved:
-        raise pages.Refused(_preview(request, drained=drained, moved=True)) from None
-    except faults.BadRequest as fault:
-        raise pages.Refused(_preview(request, drained=drained, fault=fault)) from None
-    done = "drained" if drained else "undrained"
-    return HTTPSeeOther(request.route_path("admin.backend", id=backend_id, _query={"done": done}))
+        there_already = "It is drained already." if drained else "It is not drained."
+        return dataclasses.replace(
+            preview,
+            follows=_after_draining(request, backend) if drained else _after_undraining(backend),
+            obstacle=there_already if backend.drained is drained else "",
+            part="draining",
+            values={"preview": would},
+            danger=drained and bool(would.lost),
+            phrase=f"drain {backend.name}" if drained and would.lost else "",
+            reason="required" if drained else "optional",
+            command=f"cloudweb backend {verb} {backend.name}" + (" --reason …" if drained else ""),
+        )
+
+    def do(preview: Preview, reason: str, _form: SentForm) -> str:
+        drains.apply(
+            *(request.db, request.identity, int(request.matchdict["id"])),
+            drained=drained,
+            reason=reason,
+            seen=str(preview.versions),
+            accept_loss=preview.danger,
+        )
+        return _back(request, done=f"{verb}ed")
+
+    return acts.respond(request, make, do)
 
 
-def _preview(
-    request: Request, *, drained: bool, moved: bool = False, fault: faults.Fault | None = None
-) -> Response:
-    known = fleet.list_all(request.db)
-    backend = fleet.get(request.db, int(request.matchdict["id"]))
-    status = 409 if moved else 400 if fault is not None else 200
-    return pages.show_signed_in(
-        request,
-        "drain",
-        status=status,
-        backend=backend,
-        condition=_condition(request, backend),
-        drained=drained,
-        preview=drains.preview(known, flavors.list_active(request.db), backend, drained=drained),
-        servers=fleet.count_servers(request.db).get(backend.id, {}),
-        building=attention.count_builds(request.db, backend.id),
-        state_by=accounts.email_of(request.db, backend.state_by_id),
-        moved=moved,
-        errors=dict(fault.fields) if fault is not None else {},
-        reason=request.POST.get("reason", "")[:1000],
-    )
+def _after_draining(request: Request, backend: Backend) -> list[str]:
+    follows = [
+        "No new servers go to this backend.",
+        "What is here stays, and can be started, stopped and destroyed as before.",
+        "To empty it, empty its nodes.",
+    ]
+    if building := attention.count_builds(request.db, backend.id):
+        follows.append(f"{figures.plural(building, 'server')} still being built will be finished.")
+    return follows
+
+
+def _after_undraining(backend: Backend) -> list[str]:
+    again = "New servers may go to this backend again"
+    later = ", once it is no longer offline" if backend.offline else ""
+    return [f"{again}{later}.", "Nothing that runs is touched."]
+
+
+@view_config(
+    route_name="admin.backend.offline",
+    request_method=("GET", "POST"),
+    permission=Permission.BACKEND_DRAIN,
+)
+def go_offline(request: Request) -> Response:
+    """GET, POST /admin/backends/{id}/offline: the cluster is not asked anything any more."""
+
+    def make() -> Preview:
+        preview, backend = _preview(request, "Take offline")
+        waiting = operation_lists.count_open(request.db, backend.id)
+        return dataclasses.replace(
+            preview,
+            title=f"Take {backend.name} offline",
+            follows=(
+                "The cluster is asked nothing until it is back: nothing starts or stops there.",
+                "No new servers go to it.",
+                f"{preview.facts['VMs']} VMs run on as they are. Their owners still see them.",
+                "Whoever acts on one is told that the service is not available.",
+                f"{figures.plural(waiting, 'operation')} of it stay where they are.",
+                "What its agents say is heard all the same.",
+            ),
+            obstacle="It is offline already." if backend.offline else "",
+            reason="required",
+            harsh=True,
+            command=f"cloudweb backend offline {backend.name} --reason …",
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        backend = fleet.get(request.db, int(request.matchdict["id"]))
+        fleet.set_offline(request.db, request.identity, backend, offline=True, reason=reason)
+        return _back(request, done="offline")
+
+    return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.backend.online",
+    request_method=("GET", "POST"),
+    permission=Permission.BACKEND_DRAIN,
+)
+def go_online(request: Request) -> Response:
+    """GET, POST /admin/backends/{id}/online: the cluster is asked again."""
+
+    def make() -> Preview:
+        preview, backend = _preview(request, "Take back")
+        still = "" if not backend.drained else " New servers go elsewhere: it is still drained."
+        return dataclasses.replace(
+            preview,
+            title=f"Take {backend.name} back",
+            follows=(
+                f"The cluster is asked again, and does what waits for it.{still}",
+                "Its VMs can be acted on again.",
+            ),
+            obstacle="" if backend.offline else "It is not offline.",
+            reason="optional",
+            command=f"cloudweb backend online {backend.name}",
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        backend = fleet.get(request.db, int(request.matchdict["id"]))
+        fleet.set_offline(request.db, request.identity, backend, offline=False, reason=reason)
+        return _back(request, done="online")
+
+    return acts.respond(request, make, do)

@@ -1,6 +1,9 @@
 """Figures as people read them: sizes with units, shares as meters."""
 
 import dataclasses
+import itertools
+from collections.abc import Iterable
+from typing import Any
 
 
 def gib(mib: int) -> str:
@@ -50,3 +53,22 @@ def meter(name: str, total_mib: int, free_mib: int) -> Meter:
         else f"{name}: not known yet"
     )
     return Meter(min(100.0, percent), tone, sentence, gib(max(0, free_mib)), gib(total_mib))
+
+
+def share(name: str, used: int, usable: int) -> Meter:
+    """How many of things are in use."""
+    percent = round(100 * used / usable, 1) if usable > 0 else 0.0
+    tone = "ok"
+    if percent >= _NEARLY_PERCENT:
+        tone = "crit" if percent >= _FULL_PERCENT else "warn"
+    free = max(0, usable - used)
+    sentence = f"{name}: {used:,} of {usable:,} ({percent:.0f} %), {free:,} free"
+    return Meter(min(100.0, percent), tone, sentence, f"{free:,}", f"{usable:,}")
+
+
+def runs(things: Iterable[Any], attribute: str, *, together: bool = True) -> list[tuple[Any, int]]:
+    """How often in a row each value of the attribute comes; or each by itself."""
+    values = (getattr(thing, attribute) for thing in things)
+    if not together:
+        return [(value, 1) for value in values]
+    return [(value, len(list(group))) for value, group in itertools.groupby(values)]

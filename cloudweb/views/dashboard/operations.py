@@ -1,44 +1,100 @@
 """Operations: what clusters were asked to do, and what became of it."""
 
+import dataclasses
+from typing import Any
+
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import accounts, attention, operations
-from cloudweb.models import OPEN_STATES, OperationState
+from cloudweb.domain import accounts, audit, fleet, interventions, operation_lists
+from cloudweb.domain import states as opcodes
+from cloudweb.domain.operation_lists import OperationRow
+from cloudweb.models import OPEN_STATES, Operation, OperationState, SentForm, Server
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import pages
-from cloudweb.views.dashboard.queries import PER_PAGE, Query
+from cloudweb.views.dashboard import acts, lists, pages
+from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.states import look
+from cloudweb.views.dashboard.states import verb as word_of
+
+OPERATIONS = Listing(
+    name="operations",
+    title="Operations",
+    one="operation",
+    many="operations",
+    fields=operation_lists.FIELDS,
+    rows=operation_lists.rows,
+    row=OperationRow,
+    key=lambda row: row.operation.id,
+    search=(Operation.target, Server.name, Operation.request_id),
+    hint="VM, instance, request or id",
+    choices={
+        "state": ("State", {state.value: look(state).word for state in OperationState}),
+        "open": ("Still to be done", {"yes": "yes", "no": "no"}),
+    },
+    sort="-id",
+    columns=(
+        Column("id", "Operation", lambda row: row.operation.id),
+        Column("state", "State", lambda row: row.operation.state.value),
+        Column("opcode", "What", lambda row: row.operation.opcode),
+        Column("target", "VM", lambda row: row.server_name or row.operation.target, "name"),
+        Column("backend", "Backend", lambda row: row.backend_name, "name"),
+        Column("by", "By", lambda row: row.by, "name"),
+        Column("job", "Job", lambda row: row.operation.job_id, "n"),
+        Column("created", "Asked", lambda row: row.operation.created),
+        Column("finished", "Finished", lambda row: row.operation.finished),
+    ),
+    nothing="Nothing was asked of a cluster yet.",
+)
 
 
 @view_config(
     route_name="admin.operations", request_method="GET", permission=Permission.DASHBOARD_VIEW
 )
+@view_config(
+    route_name="admin.operations.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
 def index(request: Request) -> Response:
-    """GET /admin/operations: newest first."""
-    query = Query(request, ("state",))
-    states = {state.value: state for state in OperationState}
-    state = states.get(query.text("state"))
-    if state is None:
-        query.drop("state")
-    limit = query.per_page
-    found = operations.list_recent(
-        request.db, state=state, before_id=query.number("after"), limit=limit + 1
-    )
-    rows = found[:limit]
-    return pages.show_live(
+    """GET /admin/operations, .csv, .json: newest first."""
+    return _list(request, OPERATIONS)
+
+
+JOBS = dataclasses.replace(
+    OPERATIONS,
+    name="jobs",
+    title="Jobs",
+    one="job",
+    many="jobs",
+    section="operations",
+    sort="-job,-id",
+    hint="VM, instance, request or operation",
+    columns=(
+        Column("job", "Job", lambda row: row.operation.job_id),
+        *(column for column in OPERATIONS.columns if column.name not in ("id", "job")),
+        Column("id", "Operation", lambda row: row.operation.id, "n"),
+    ),
+    nothing="No cluster has taken a job of ours yet.",
+)
+
+
+@view_config(route_name="admin.jobs", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+@view_config(
+    route_name="admin.jobs.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
+def index_jobs(request: Request) -> Response:
+    """GET /admin/jobs, .csv, .json: Ganeti's jobs that are ours, on all clusters."""
+    return _list(request, JOBS, within=(Operation.job_id.is_not(None),))
+
+
+def _list(request: Request, listing: Listing, **options: Any) -> Response:
+    names = {backend.name: backend.name for backend in fleet.list_all(request.db)}
+    return lists.respond(
         request,
-        "operations",
-        busy=any(row.operation.state in OPEN_STATES for row in rows),
-        rows=rows,
-        total=attention.count_operations(request.db, state),
-        more=query.url(after=rows[-1].operation.id) if len(found) > limit else None,
-        first=query.url(after=None) if query.number("after") else None,
-        chips=query.chips({"state": f"State: {look(state).word}"} if state else {}),
-        query=query,
-        states=list(OperationState),
-        sizes=PER_PAGE,
+        listing,
+        choices={"backend": ("Backend", names)},
+        busy=lambda rows: any(row.operation.state in OPEN_STATES for row in rows),
+        **options,
     )
 
 
@@ -47,7 +103,7 @@ def index(request: Request) -> Response:
 )
 def show(request: Request) -> Response:
     """GET /admin/operations/{id}."""
-    row = operations.find_row(request.db, int(request.matchdict["id"]))
+    row = operation_lists.find_row(request.db, _id(request))
     return pages.show_live(
         request,
         "operation",
@@ -55,4 +111,110 @@ def show(request: Request) -> Response:
         row=row,
         operation=row.operation,
         by=accounts.email_of(request.db, row.operation.user_id),
+        obstacle=interventions.obstacle_to_cancel(row.operation),
+        retry_id=interventions.find_retry(request.db, row.operation.id),
+        history=audit.list_for(request.db, "operation", row.operation.id),
     )
+
+
+def _id(request: Request) -> int:
+    return int(request.matchdict["id"])
+
+
+# --- acting -------------------------------------------------------------------------------------
+
+
+def _preview(request: Request, verb: str) -> tuple[Preview, Operation]:
+    row = operation_lists.find_row(request.db, _id(request))
+    operation = row.operation
+    facts = {
+        "What": word_of(operation.opcode),
+        "Target": f"{row.server_name or ''} {operation.target}".strip(),
+        "Backend": row.backend_name,
+        "State": look(operation.state).word,
+    }
+    if operation.error:
+        facts["Said"] = operation.error
+    preview = Preview(
+        title=f"{verb} operation {operation.id}",
+        verb=f"{verb} operation",
+        section="operations",
+        up=(
+            ("Operations", request.route_path("admin.operations")),
+            (str(operation.id), request.route_path("admin.operation", id=operation.id)),
+        ),
+        facts=facts,
+        reason="required",
+        versions=(operation.sent is None, operation.cancel_wanted),
+        command=f"cloudweb operation {verb.lower()} {operation.id} --reason …",
+    )
+    return preview, operation
+
+
+@view_config(
+    route_name="admin.operation.cancel",
+    request_method=("GET", "POST"),
+    permission=Permission.OPERATION_MANAGE,
+)
+def cancel(request: Request) -> Response:
+    """GET, POST /admin/operations/{id}/cancel, with a reason."""
+
+    def make() -> Preview:
+        preview, operation = _preview(request, "Cancel")
+        return dataclasses.replace(
+            preview,
+            follows=(_after_canceling(operation),),
+            obstacle=interventions.obstacle_to_cancel(operation),
+            harsh=True,
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        interventions.cancel(request.db, request.identity, _id(request), reason=reason)
+        path: str = request.route_path("admin.operation", id=_id(request))
+        return path
+
+    return acts.respond(request, make, do)
+
+
+def _after_canceling(operation: Operation) -> str:
+    if operation.state is not OperationState.PENDING or operation.sent is not None:
+        return (
+            "The cluster may have it already, so it is asked to drop the job. It does so only if"
+            " the job has not begun: how the job ends is what counts."
+        )
+    if operation.opcode == opcodes.CREATE:
+        return (
+            "The server will be gone: nothing of it was made yet. Its addresses and quota are"
+            " given back."
+        )
+    return "No cluster heard of it yet, so it is canceled at once."
+
+
+@view_config(
+    route_name="admin.operation.retry",
+    request_method=("GET", "POST"),
+    permission=Permission.OPERATION_MANAGE,
+)
+def retry(request: Request) -> Response:
+    """GET, POST /admin/operations/{id}/retry, with a reason: leads to the new operation."""
+
+    def make() -> Preview:
+        preview, operation = _preview(request, "Retry")
+        newer = interventions.find_retry(request.db, operation.id)
+        obstacle = f"Operation {newer} does it again already." if newer else ""
+        if operation.state is not OperationState.ERROR:
+            obstacle = "It did not fail."
+        return dataclasses.replace(
+            preview,
+            follows=(
+                "A new operation with the same arguments is written down; this one stays as it is.",
+            ),
+            obstacle=obstacle,
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        made = interventions.retry(request.db, request.identity, _id(request), reason=reason)
+        path: str = request.route_path("admin.operation", id=made.id)
+        return path
+
+    return acts.respond(request, make, do)

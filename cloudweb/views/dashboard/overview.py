@@ -6,12 +6,13 @@ from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
-from cloudweb.domain import attention, flavors, fleet, operations
+from cloudweb.domain import attention, flavors, fleet, operation_lists, saved_views
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import pages
 from cloudweb.views.dashboard.backends import stale_after_s
 
 _RECENT = 10
+_VIEWS = 20
 
 
 @view_config(route_name="admin.root", request_method="GET", permission=NO_PERMISSION_REQUIRED)
@@ -40,5 +41,6 @@ def show(request: Request) -> Response:
             (backend, attention.condition(backend, stale_after_s=stale)) for backend in backends
         ],
         servers=servers,
-        recent=operations.list_recent(request.db, limit=_RECENT),
+        views=saved_views.list_own(request.db, request.identity, limit=_VIEWS),
+        recent=operation_lists.list_recent(request.db, limit=_RECENT),
     )

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import StrictUndefined
@@ -30,9 +31,23 @@ class Refused(Exception):
 
 def show(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """A whole page."""
+    if status >= 400:
+        request.refusal = _refusal(**values)
     known = {"now": utc_now(), "identity": None, "may": Permission, "live": None}
     text = render(f"{_TEMPLATES}/{template}.jinja2", known | values, request)
     return Response(text, status=status)
+
+
+def _refusal(
+    *,
+    errors: Mapping[str, str] | None = None,
+    error: str = "",
+    moved: bool = False,
+    **_values: Any,
+) -> str:
+    """Why a page refuses, in the words it shows: what the audit says."""
+    said = [error, *(errors or {}).values(), "It has changed since it was shown." if moved else ""]
+    return " ".join(filter(None, said))
 
 
 def show_signed_in(
@@ -43,9 +58,17 @@ def show_signed_in(
 
 
 def show_live(
-    request: Request, template: str, *, busy: bool, status: int = 200, **values: Any
+    request: Request,
+    template: str,
+    *,
+    busy: bool,
+    page: str = "",
+    status: int = 200,
+    **values: Any,
 ) -> Response:
     """A page whose ``partials/<template>`` refreshes by itself: often while ``busy``.
+
+    ``page`` is the template around it, if that has another name.
 
     Asked by the refreshing part itself it is that part alone, or 304 when nothing changed.
     """
@@ -62,7 +85,7 @@ def show_live(
         response.headers["HX-PTag"] = tag
         return response
     live = Markup(part + poller)  # noqa: S704  (rendered by escaping templates)
-    return show(request, template, status=status, live=live, **known)
+    return show(request, page or template, status=status, live=live, **known)
 
 
 def _person(request: Request) -> dict[str, Any]:
@@ -105,5 +128,6 @@ def includeme(config: Configurator) -> None:
         "explain": states.explain,
         "number": figures.number,
         "plural": figures.plural,
+        "runs": figures.runs,
     }
     environment.globals["meter_of"] = figures.meter

@@ -9,25 +9,28 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import accounts
-from cloudweb.domain.identity import Identity
-from cloudweb.models import unit_of_work
+from cloudweb.domain import accounts, audit, second_factor
+from cloudweb.domain.identity import Identity, stranger
+from cloudweb.models import Outcome, Role, User, unit_of_work
+from cloudweb.passwords import user_of
 from cloudweb.security import SESSION_COOKIE, drop_session_cookie, set_session_cookie
 from cloudweb.views.dashboard import pages
 
-_WRONG = "This e-mail address and password do not belong together, or may not sign in here."
+_WRONG = "This e-mail address and password do not belong together, or the account is not active."
 _LONGEST = 1000
+_SECOND_STEP_S = 600
 
 
 def local_path(text: str) -> str | None:
-    """A path of the dashboard to go to after signing in; None for anything else."""
+    """A page of ours to go to after signing in; None for anything else."""
     try:
         parts = urlsplit(text) if text.isascii() and text.isprintable() else None
     except ValueError:
         return None
     if parts is None or parts.scheme or parts.netloc or "\\" in text or len(text) > _LONGEST:
         return None
-    return text if parts.path.startswith("/admin/") else None
+    own = parts.path == "/account" or parts.path.startswith(("/admin/", "/account/", "/terms"))
+    return text if own else None
 
 
 def _show_form(
@@ -51,7 +54,7 @@ def sign_in(request: Request) -> Response:
     """POST /admin/login: to where the person wanted to go, with a session of their own."""
     email = _field(request, "email")
     try:
-        text = _check(request, email, _field(request, "password"))
+        opened = _check(request, email, _field(request, "password"))
     except faults.TooManyRequests as fault:
         minutes = -(-fault.retry_after_s // 60)
         wait = "a minute" if minutes == 1 else f"{minutes} minutes"
@@ -59,42 +62,68 @@ def sign_in(request: Request) -> Response:
         response = _show_form(request, status=429, error=error, email=email)
         response.headers["Retry-After"] = str(fault.retry_after_s)
         raise pages.Refused(response) from None
-    if text is None:
+    if opened is None:
         raise pages.Refused(_show_form(request, status=401, error=_WRONG, email=email))
-    target = local_path(_field(request, "next")) or request.route_path("admin.overview")
+    text, user, step = opened
+    if step:
+        query = {"next": local_path(_field(request, "next")) or ""}
+        response = HTTPSeeOther(request.route_path(step, _query=query))
+        set_session_cookie(request, response, text)
+        return response
+    home = "account.home" if user.role is Role.USER else "admin.overview"
+    target = local_path(_field(request, "next")) or request.route_path(home)
     response = HTTPSeeOther(target)
     set_session_cookie(request, response, text)
     return response
 
 
-def _check(request: Request, email: str, password: str) -> str | None:
-    """The text of a new session, or None for a wrong pair. Raises TooManyRequests.
+def _check(request: Request, email: str, password: str) -> tuple[str, User, str] | None:
+    """A new session's text, whose, and what it still lacks; None for a wrong pair.
 
-    In units of work of its own: an attempt counts though the request is refused, and no transaction
-    is open while the password is checked.
+    Raises TooManyRequests. In units of work of its own: an attempt counts though the request is
+    refused.
     """
     conf = request.conf
-    who = {"email": email, "address": request.remote, "window_s": conf.sign_in_window_s}
-    with unit_of_work(request.sessions) as session:
-        attempt = accounts.count_attempt(session, **who)
-    try:
-        with unit_of_work(request.sessions, write=False) as session:
-            accounts.check_sign_in_rate(session, limit=conf.sign_in_attempts, **who)
-            user, password_hash = accounts.find_credentials(session, email)
-    except faults.TooManyRequests:
-        with unit_of_work(request.sessions) as session:
-            accounts.forget_attempt(session, attempt)
-        raise
-    if not accounts.matches(password_hash, password[:_LONGEST]) or user is None:
+    found = user_of(request, email, password)
+    if found is None:
+        _note_failure(request, email)
         return None
-    if len(password) > _LONGEST:
-        return None
+    user, attempt = found
     identity = Identity(
         user.id, user.email, user.role, "dashboard", request.remote, request.request_id
     )
     with unit_of_work(request.sessions) as session:
         accounts.forget_attempt(session, attempt)
-        return accounts.open_session(session, identity, absolute_s=conf.session_absolute_s)
+        # The browser's old session ends: who signs in is somebody new.
+        accounts.drop_session(session, request.cookies.get(SESSION_COOKIE(conf), ""))
+        step = _next_step(request, user)
+        text = accounts.open_session(
+            session,
+            identity,
+            absolute_s=_SECOND_STEP_S if step else conf.session_absolute_s,
+            agent=request.user_agent or "",
+            pending=bool(step),
+        )
+    return text, user, step
+
+
+def _note_failure(request: Request, email: str) -> None:
+    who = stranger("dashboard", request.remote, request.request_id)
+    given = "".join(c for c in email if c.isprintable())[:64]
+    with unit_of_work(request.sessions) as session:
+        audit.record(
+            *(session, who, "session:open", "e-mail", given),
+            reason="Wrong password, or nobody who may sign in.",
+            outcome=Outcome.REFUSED,
+        )
+
+
+def _next_step(request: Request, user: User) -> str:
+    """The page that asks for the second factor or sets one up; empty where none is needed."""
+    if user.totp_sealed is not None:
+        return "admin.code"
+    required = second_factor.is_required(user.role, request.conf.totp_required_roles)
+    return "admin.enrol" if required else ""
 
 
 def _field(request: Request, name: str) -> str:

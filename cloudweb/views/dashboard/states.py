@@ -4,9 +4,19 @@ import dataclasses
 from enum import StrEnum
 
 from cloudweb.domain.attention import Condition, Severity
+from cloudweb.domain.differences import Standing
 from cloudweb.domain.drains import Verdict
 from cloudweb.domain.states import ApiStatus
-from cloudweb.models import OperationState
+from cloudweb.domain.terms import TermsState
+from cloudweb.models import (
+    LetterState,
+    NetworkState,
+    OperationState,
+    Outcome,
+    PoolUse,
+    ResultState,
+    UserState,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,35 +28,70 @@ class Look:
     tone: str
 
 
-LOOKS: dict[StrEnum, Look] = {
-    ApiStatus.ACTIVE: Look("check", "Active", "ok"),
-    ApiStatus.BUILD: Look("half", "Building", "busy"),
-    ApiStatus.REBOOT: Look("half", "Rebooting", "busy"),
-    ApiStatus.STOPPED: Look("stop", "Stopped", "idle"),
-    ApiStatus.ERROR: Look("cross", "Error", "crit"),
-    ApiStatus.DELETED: Look("slash", "Deleted", "idle"),
-    ApiStatus.UNKNOWN: Look("question", "Unknown", "idle"),
-    OperationState.PENDING: Look("dots", "Waiting", "busy"),
-    OperationState.SUBMITTING: Look("dots", "Submitting", "busy"),
-    OperationState.SUBMITTED: Look("dots", "Queued", "busy"),
-    OperationState.RUNNING: Look("half", "Running", "busy"),
-    OperationState.SUCCESS: Look("check", "Success", "ok"),
-    OperationState.ERROR: Look("cross", "Failed", "crit"),
-    OperationState.CANCELED: Look("slash", "Canceled", "idle"),
-    Condition.TAKING: Look("check", "Active", "ok"),
-    Condition.DRAINED: Look("pause", "Drained", "idle"),
-    Condition.OFFLINE: Look("dash", "Offline", "idle"),
-    Condition.UNREACHABLE: Look("cross", "Unreachable", "crit"),
-    Condition.STALE: Look("clock", "Stale", "warn"),
-    Condition.UNHEARD: Look("question", "Not heard yet", "idle"),
-    Severity.CRITICAL: Look("cross", "Critical", "crit"),
-    Severity.WARNING: Look("warning", "Warning", "warn"),
-    Verdict.FINE: Look("check", "Nothing is lost", "ok"),
-    Verdict.CAUTION: Look("warning", "Some flavors get tight", "warn"),
-    Verdict.LOSS: Look("cross", "Some flavors stop working", "crit"),
-}
+# Pairs, as members of two enumerations may be equal: "pending" is one of several.
+LOOKS: tuple[tuple[StrEnum, Look], ...] = (
+    (ApiStatus.ACTIVE, Look("check", "Active", "ok")),
+    (ApiStatus.BUILD, Look("half", "Building", "busy")),
+    (ApiStatus.REBOOT, Look("half", "Rebooting", "busy")),
+    (ApiStatus.STOPPED, Look("stop", "Stopped", "idle")),
+    (ApiStatus.ERROR, Look("cross", "Error", "crit")),
+    (ApiStatus.DELETED, Look("slash", "Deleted", "idle")),
+    (ApiStatus.UNKNOWN, Look("question", "Unknown", "idle")),
+    (OperationState.PENDING, Look("dots", "Waiting", "busy")),
+    (OperationState.SUBMITTING, Look("dots", "Submitting", "busy")),
+    (OperationState.SUBMITTED, Look("dots", "Queued", "busy")),
+    (OperationState.RUNNING, Look("half", "Running", "busy")),
+    (OperationState.SUCCESS, Look("check", "Success", "ok")),
+    (OperationState.ERROR, Look("cross", "Failed", "crit")),
+    (OperationState.CANCELED, Look("slash", "Canceled", "idle")),
+    (LetterState.WAITING, Look("warning", "Waiting", "warn")),
+    (LetterState.APPLIED, Look("check", "Applied", "ok")),
+    (LetterState.DROPPED, Look("slash", "Dropped", "idle")),
+    (UserState.UNVERIFIED, Look("question", "Not verified", "idle")),
+    (UserState.PENDING, Look("warning", "Waits", "warn")),
+    (UserState.ACTIVE, Look("check", "Active", "ok")),
+    (UserState.REJECTED, Look("slash", "Rejected", "idle")),
+    (UserState.DEACTIVATED, Look("cross", "Deactivated", "crit")),
+    (OperationState.DECLINED, Look("dots", "Declined", "busy")),
+    (TermsState.DRAFT, Look("dots", "Draft", "idle")),
+    (TermsState.SCHEDULED, Look("clock", "Scheduled", "busy")),
+    (TermsState.IN_FORCE, Look("check", "In force", "ok")),
+    (TermsState.SUPERSEDED, Look("slash", "Superseded", "idle")),
+    (Outcome.DONE, Look("check", "Done", "ok")),
+    (Outcome.REFUSED, Look("slash", "Refused", "warn")),
+    (Outcome.FAILED, Look("cross", "Failed", "crit")),
+    (Standing.SAME, Look("check", "Same", "ok")),
+    (Standing.DIFFERENT, Look("unequal", "Differs", "warn")),
+    (Standing.OTHER_NAME, Look("unequal", "Other name", "warn")),
+    (Standing.MISSING, Look("stop", "Missing", "crit")),
+    (Standing.EXTRA, Look("plus", "Extra", "idle")),
+    (Standing.UNKNOWN, Look("question", "Unknown", "idle")),
+    (ResultState.WAITING, Look("dots", "Waiting", "busy")),
+    (ResultState.RUNNING, Look("half", "Running", "busy")),
+    (ResultState.DONE, Look("check", "Installed", "ok")),
+    (ResultState.UNCHANGED, Look("check", "Was there", "ok")),
+    (ResultState.FAILED, Look("cross", "Failed", "crit")),
+    (PoolUse.FREE, Look("check", "Free", "ok")),
+    (PoolUse.HELD, Look("stop", "Used", "busy")),
+    (PoolUse.RESERVED, Look("pause", "Reserved", "idle")),
+    (NetworkState.PENDING, Look("half", "Being made", "busy")),
+    (NetworkState.ACTIVE, Look("check", "Active", "ok")),
+    (NetworkState.ERROR, Look("cross", "Error", "crit")),
+    (NetworkState.DELETED, Look("slash", "Deleted", "idle")),
+    (Condition.TAKING, Look("check", "Active", "ok")),
+    (Condition.DRAINED, Look("pause", "Drained", "idle")),
+    (Condition.OFFLINE, Look("dash", "Offline", "idle")),
+    (Condition.UNREACHABLE, Look("cross", "Unreachable", "crit")),
+    (Condition.STALE, Look("clock", "Stale", "warn")),
+    (Condition.UNHEARD, Look("question", "Not heard yet", "idle")),
+    (Severity.CRITICAL, Look("cross", "Critical", "crit")),
+    (Severity.WARNING, Look("warning", "Warning", "warn")),
+    (Verdict.FINE, Look("check", "Nothing is lost", "ok")),
+    (Verdict.CAUTION, Look("warning", "Some flavors get tight", "warn")),
+    (Verdict.LOSS, Look("cross", "Some flavors stop working", "crit")),
+)
 
-_BY_KIND = {(type(state), state.value): look for state, look in LOOKS.items()}
+_BY_KIND = {(type(state), state.value): look for state, look in LOOKS}
 
 
 def look(state: object) -> Look:
@@ -61,6 +106,16 @@ _VERBS = {
     "OP_INSTANCE_STARTUP": "Start",
     "OP_INSTANCE_SHUTDOWN": "Shut down",
     "OP_INSTANCE_REBOOT": "Reboot",
+    "OP_INSTANCE_SET_PARAMS": "Change cards",
+    "OP_INSTANCE_MIGRATE": "Migrate",
+    "OP_INSTANCE_FAILOVER": "Fail over",
+    "OP_NODE_EVACUATE": "Evacuate mirrors",
+    "OP_TAGS_SET": "Set tags",
+    "OP_TAGS_DEL": "Take off tags",
+    "OP_NETWORK_ADD": "Make network",
+    "OP_NETWORK_CONNECT": "Connect network",
+    "OP_NETWORK_DISCONNECT": "Disconnect network",
+    "OP_NETWORK_REMOVE": "Remove network",
 }
 
 
@@ -70,9 +125,10 @@ def verb(opcode: str) -> str:
 
 
 _ERRORS = {
-    "insufficient_resources": "The cluster has no room for it. Asking again helps only once there"
-    " is more.",
-    "temp_insufficient_resources": "The cluster had no room just then. Asking again may help.",
+    "insufficient_resources": "The cluster has no room for it. A new server goes to the next"
+    " cluster by itself; for anything else asking again helps once there is more.",
+    "temp_insufficient_resources": "The cluster had no room, time after time. Asking again may"
+    " help.",
     "wrong_input": "The cluster will never accept this request as it is.",
     "wrong_state": "The instance, or its node, was not in a state that allows it. Asking again"
     " helps once that has changed.",
@@ -83,6 +139,8 @@ _ERRORS = {
     "internal_error": "Ganeti itself failed. Its log on the master says more.",
     "environment_error": "A node's own system is in the way, such as a missing program or a full"
     " disk.",
+    "job_lost": "Ganeti no longer knows the job, and what it has is not what the job was to make.",
+    "unanswered": "The cluster was away for too long. When it is back, its servers are compared.",
     "prereq_error": "A condition for the job was not met.",
 }
 

@@ -14,6 +14,8 @@ from pyramid.response import Response
 from pyramid.static import QueryStringCacheBuster
 from pyramid.tweens import INGRESS
 
+from cloudweb.security import is_page
+
 _YEAR_S = 31_536_000
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -32,6 +34,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -61,12 +64,16 @@ def protect(
 ) -> Callable[[Request], Response]:
     """Gives each page and file its security headers, error pages too; pages are never stored."""
 
+    secure = registry["cloudweb.settings"].session_cookie_secure
+
     def tween(request: Request) -> Response:
         response = handler(request)
+        if secure:
+            response.headers["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
         path = request.environ.get("PATH_INFO", "")
-        if path.startswith(("/admin", "/static/")):
+        if is_page(path) or path.startswith("/static/"):
             response.headers.update(_HEADERS)
-        if path.startswith("/admin"):
+        if is_page(path):
             response.headers["Cache-Control"] = "no-store"
             response.headers["Vary"] = "Cookie, HX-Request"
         return response

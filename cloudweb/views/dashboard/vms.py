@@ -1,75 +1,33 @@
-"""VMs: finding servers, whoever owns them, and acting on one."""
+"""One VM: what it is, and acting on it."""
 
-import hashlib
+import dataclasses
 from collections.abc import Sequence
 
-from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import audit, fleet, operations, servers, states
-from cloudweb.domain.operations import OperationRow
-from cloudweb.domain.servers import Filter, ServerRow
-from cloudweb.models import OPEN_STATES, Backend, OperState
+from cloudweb.domain import (
+    audit,
+    fleet,
+    forms,
+    operation_lists,
+    server_lists,
+    server_views,
+    servers,
+    states,
+)
+from cloudweb.domain.operation_lists import OperationRow
+from cloudweb.domain.server_lists import ServerRow
+from cloudweb.models import OPEN_STATES, Backend, OperState, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import pages
-from cloudweb.views.dashboard.queries import PER_PAGE, Query
+from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.dashboard.acts import Field, Kind, Preview
+from cloudweb.views.dashboard.states import look
+from cloudweb.views.dashboard.states import verb as word_of
 
-_STATE_WORDS = {
-    OperState.STARTED: "Active",
-    OperState.STOPPED: "Stopped",
-    OperState.BUILD: "Building",
-    OperState.ERROR: "Error",
-}
 _RECENT = 20
-
-
-@view_config(route_name="admin.vms", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-def index(request: Request) -> Response:
-    """GET /admin/vms: by id, as filtered."""
-    backends = fleet.list_all(request.db)
-    query = Query(request, ("q", "state", "backend", "owner", "deleted"))
-    wanted, words = _read_filter(query, backends)
-    limit = query.per_page
-    found = servers.list_rows(
-        request.db, wanted, after_id=query.number("after") or 0, limit=limit + 1
-    )
-    rows = found[:limit]
-    return pages.show_live(
-        request,
-        "vms",
-        busy=any(row.open_operation or row.server.state is OperState.BUILD for row in rows),
-        rows=rows,
-        total=servers.count_rows(request.db, wanted),
-        more=query.url(after=rows[-1].server.id) if len(found) > limit else None,
-        first=query.url(after=None) if query.number("after") else None,
-        chips=query.chips(words),
-        query=query,
-        backends=backends,
-        states=_STATE_WORDS,
-        sizes=PER_PAGE,
-    )
-
-
-def _read_filter(query: Query, backends: Sequence[Backend]) -> tuple[Filter, dict[str, str]]:
-    known: dict[int, Backend] = {backend.id: backend for backend in backends}
-    words: dict[str, str] = {}
-    state = {state.value: state for state in _STATE_WORDS}.get(query.text("state"))
-    backend = known.get(query.number("backend") or 0)
-    if text := query.text("q"):
-        words["q"] = f"Contains: {text}"
-    if state is not None:
-        words["state"] = f"State: {_STATE_WORDS[state]}"
-    if backend is not None:
-        words["backend"] = f"Backend: {backend.name}"
-    if owner := query.text("owner"):
-        words["owner"] = f"Owner: {owner}"
-    if deleted := bool(query.text("deleted")):
-        words["deleted"] = "Deleted ones"
-    wanted = Filter(text, state, backend.id if backend else None, owner, deleted)
-    return wanted, words
 
 
 @view_config(route_name="admin.vm", request_method="GET", permission=Permission.DASHBOARD_VIEW)
@@ -79,9 +37,9 @@ def show(request: Request) -> Response:
 
 
 def _show(request: Request, *, status: int = 200, error: str = "") -> Response:
-    row = servers.get_row(request.db, _id(request))
-    recent = operations.list_recent(request.db, server_id=row.server.id, limit=_RECENT)
-    [view] = servers.load(request.db, [row.server.id])
+    row = server_lists.get_row(request.db, _id(request))
+    recent = operation_lists.list_recent(request.db, server_id=row.server.id, limit=_RECENT)
+    [view] = server_views.load(request.db, [row.server.id])
     backend = fleet.get(request.db, row.server.backend_id)
     return pages.show_live(
         request,
@@ -95,8 +53,16 @@ def _show(request: Request, *, status: int = 200, error: str = "") -> Response:
         obstacles=_obstacles(row, recent, backend),
         history=audit.list_for(request.db, "server", row.server.id),
         error=error,
+        # It stays while the VM does: what refreshes itself is the same until something moves.
+        key=forms.token(
+            request.identity.user_id, row.server.id, row.server.version, _newest(recent)
+        ),
         asked=_asked(recent, request.GET.get("done", "")),
     )
+
+
+def _newest(recent: Sequence[OperationRow]) -> int:
+    return recent[0].operation.id if recent else 0
 
 
 def _asked(recent: Sequence[OperationRow], verb: str) -> OperationRow | None:
@@ -148,35 +114,63 @@ _OPCODES = {
     "shutdown": states.SHUTDOWN,
     "reboot": states.REBOOT,
     "destroy": states.REMOVE,
+    "migrate": states.MIGRATE,
+    "failover": states.FAILOVER,
 }
 
 
 @view_config(route_name="admin.vm.start", request_method="POST", permission=Permission.SERVER_ACT)
 def start(request: Request) -> Response:
     """POST /admin/vms/{id}/start: at once; a second click changes nothing."""
-    recent = operations.list_recent(request.db, server_id=_id(request), limit=_RECENT)
-    if not _has_open(recent, states.STARTUP):
-        try:
+
+    def do() -> str:
+        recent = operation_lists.list_recent(request.db, server_id=_id(request), limit=_RECENT)
+        if not _has_open(recent, states.STARTUP):
             servers.start(request.db, request.identity, _id(request))
-        except (faults.BadRequest, faults.BuildInProgress, faults.Conflict) as fault:
-            refused = _show(request, status=fault.code, error=fault.message)
-            raise pages.Refused(refused) from None
-    return _done(request, "start")
+        return _done(request, "start")
+
+    try:
+        return acts.at_once(request, do)
+    except (faults.BuildInProgress, faults.Conflict) as fault:
+        request.db.rollback()
+        refused = _show(request, status=fault.code, error=fault.message)
+        raise pages.Refused(refused) from None
 
 
-def _done(request: Request, verb: str) -> Response:
-    path = request.route_path("admin.vm", id=_id(request), _query={"done": verb})
-    return HTTPSeeOther(path)
+def _done(request: Request, verb: str) -> str:
+    path: str = request.route_path("admin.vm", id=_id(request), _query={"done": verb})
+    return path
 
 
-@view_config(route_name="admin.vm.shutdown", request_method="GET", permission=Permission.SERVER_ACT)
-@view_config(route_name="admin.vm.reboot", request_method="GET", permission=Permission.SERVER_ACT)
-@view_config(
-    route_name="admin.vm.destroy", request_method="GET", permission=Permission.SERVER_DESTROY
-)
-def confirm(request: Request) -> Response:
-    """GET /admin/vms/{id}/shutdown, reboot, destroy: what would happen."""
-    return _confirm(request)
+def _preview(request: Request, verb: str) -> Preview:
+    """What shutting down, rebooting and destroying have in common."""
+    row = server_lists.get_row(request.db, _id(request))
+    server = row.server
+    recent = operation_lists.list_recent(request.db, server_id=server.id, limit=_RECENT)
+    backend = fleet.get(request.db, server.backend_id)
+    open_ones = [r.operation for r in recent if r.operation.state in OPEN_STATES]
+    words = ", ".join(word_of(operation.opcode) for operation in open_ones)
+    return Preview(
+        title=f"{verb} {server.name}",
+        verb=verb,
+        section="vms",
+        up=(
+            ("VMs", request.route_path("admin.vms")),
+            (server.name, request.route_path("admin.vm", id=server.id)),
+        ),
+        facts={
+            "VM": f"{server.name} (id {server.id}, {server.instance_name or 'not named yet'})",
+            "State": look(row.status).word,
+            "Owner": row.owner,
+            "Backend": row.backend_name,
+        }
+        | ({"Still to be done": f"{words}; this comes after"} if words else {}),
+        obstacle="It has been deleted."
+        if server.deleted
+        else _obstacles(row, recent, backend)[_verb(request)],
+        versions=(server.version, _newest(recent)),
+        command=f"cloudweb server {_verb(request)} {server.id}",
+    )
 
 
 def _verb(request: Request) -> str:
@@ -184,100 +178,73 @@ def _verb(request: Request) -> str:
     return name.rpartition(".")[2]
 
 
-def _confirm(
-    request: Request,
-    *,
-    status: int = 200,
-    moved: bool = False,
-    errors: dict[str, str] | None = None,
-) -> Response:
-    row = servers.get_row(request.db, _id(request))
-    recent = operations.list_recent(request.db, server_id=row.server.id, limit=_RECENT)
-    backend = fleet.get(request.db, row.server.backend_id)
-    return pages.show_signed_in(
-        request,
-        "confirm",
-        status=status,
-        verb=_verb(request),
-        row=row,
-        server=row.server,
-        obstacle=_obstacles(row, recent, backend)[_verb(request)],
-        open=[r.operation for r in recent if r.operation.state in OPEN_STATES],
-        seen=_seen(row, recent),
-        moved=moved,
-        errors=errors or {},
-        kind=request.POST.get("kind", "SOFT"),
-    )
-
-
-def _seen(row: ServerRow, recent: Sequence[OperationRow]) -> str:
-    """What a confirm page was made of: it moves with the server and with what was asked of it."""
-    newest = recent[0].operation.id if recent else 0
-    text = f"{row.server.id}:{row.server.version}:{newest}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
 @view_config(
-    route_name="admin.vm.shutdown", request_method="POST", permission=Permission.SERVER_ACT
+    route_name="admin.vm.shutdown",
+    request_method=("GET", "POST"),
+    permission=Permission.SERVER_ACT,
 )
 def shutdown(request: Request) -> Response:
-    """POST /admin/vms/{id}/shutdown."""
-    return _act(request)
+    """GET, POST /admin/vms/{id}/shutdown."""
+
+    def make() -> Preview:
+        return dataclasses.replace(
+            _preview(request, "Shut down"),
+            follows=(
+                "Its system is asked to shut down; what does not answer in time is switched off.",
+                "Its disk and addresses stay.",
+            ),
+        )
+
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+        servers.shutdown(request.db, request.identity, _id(request))
+        return _done(request, "shutdown")
+
+    return acts.respond(request, make, do)
 
 
-@view_config(route_name="admin.vm.reboot", request_method="POST", permission=Permission.SERVER_ACT)
-def reboot(request: Request) -> Response:
-    """POST /admin/vms/{id}/reboot."""
-    return _act(request)
+_KINDS = (
+    ("SOFT", "Soft: the system restarts itself", ""),
+    ("HARD", "Hard: switched off and on again; what was not written is lost", ""),
+)
 
 
 @view_config(
-    route_name="admin.vm.destroy", request_method="POST", permission=Permission.SERVER_DESTROY
+    route_name="admin.vm.reboot", request_method=("GET", "POST"), permission=Permission.SERVER_ACT
+)
+def reboot(request: Request) -> Response:
+    """GET, POST /admin/vms/{id}/reboot: soft or hard."""
+
+    def make() -> Preview:
+        how = Field("kind", "How", Kind.CHOICE, value="SOFT", options=_KINDS, required=True)
+        return dataclasses.replace(_preview(request, "Reboot"), fields=(how,))
+
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+        kind = acts.text(request, "kind")
+        servers.reboot(request.db, request.identity, _id(request), kind=kind)
+        return _done(request, "reboot")
+
+    return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.vm.destroy",
+    request_method=("GET", "POST"),
+    permission=Permission.SERVER_DESTROY,
 )
 def destroy(request: Request) -> Response:
-    """POST /admin/vms/{id}/destroy."""
-    return _act(request)
+    """GET, POST /admin/vms/{id}/destroy."""
 
+    def make() -> Preview:
+        return dataclasses.replace(
+            _preview(request, "Destroy"),
+            follows=("Its disk is destroyed with all that is on it. Nobody can bring it back.",),
+            danger=True,
+            reason="required",
+            phrase=f"destroy {_id(request)}",
+        )
 
-def _act(request: Request) -> Response:
-    verb, server_id = _verb(request), _id(request)
-    row = servers.get_row(request.db, server_id)
-    recent = operations.list_recent(request.db, server_id=server_id, limit=_RECENT)
-    if request.POST.get("seen") != _seen(row, recent):
-        if _is_repeat(request, recent, _OPCODES[verb]):
-            return _done(request, verb)
-        raise pages.Refused(_confirm(request, status=409, moved=True))
-    try:
-        _ask(request, verb, server_id)
-    except (faults.BadRequest, faults.BuildInProgress, faults.Conflict) as fault:
-        errors = dict(fault.fields) or {"": fault.message}
-        refused = _confirm(request, status=fault.code, errors=errors)
-        raise pages.Refused(refused) from None
-    return _done(request, verb)
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+        servers.delete(request.db, request.identity, _id(request))
+        return _done(request, "destroy")
 
-
-def _is_repeat(request: Request, recent: Sequence[OperationRow], opcode: str) -> bool:
-    """Whether the newest thing asked is just what this person asks again."""
-    newest = recent[0].operation if recent else None
-    return (
-        newest is not None
-        and newest.state in OPEN_STATES
-        and newest.opcode == opcode
-        and newest.user_id == request.identity.user_id
-    )
-
-
-def _ask(request: Request, verb: str, server_id: int) -> None:
-    actor = (request.db, request.identity, server_id)
-    if verb == "shutdown":
-        servers.shutdown(*actor)
-    elif verb == "reboot":
-        kind = request.POST.get("kind")
-        if kind not in ("SOFT", "HARD"):
-            raise faults.BadRequest("Choose how.", details={"kind": "Choose soft or hard."})
-        servers.reboot(*actor, kind=kind)
-    else:
-        phrase = f"destroy {server_id}"
-        if request.POST.get("phrase", "").strip() != phrase:
-            raise faults.BadRequest("The phrase is missing.", details={"phrase": f"Type: {phrase}"})
-        servers.delete(*actor)
+    return acts.respond(request, make, do)

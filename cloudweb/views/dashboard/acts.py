@@ -1,0 +1,244 @@
+"""The one way something is changed here: a preview, a confirmation of just that, a result."""
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.request import Request
+from pyramid.response import Response
+
+from cloudweb import faults
+from cloudweb.domain import forms
+from cloudweb.models import SentForm
+from cloudweb.security import with_reason
+from cloudweb.views.dashboard import pages, proving
+
+_LONGEST_WAS = 20_000
+_REFUSALS = (
+    faults.BadRequest,
+    faults.BuildInProgress,
+    faults.Conflict,
+    faults.NotAllowed,
+    faults.OverLimit,
+    faults.ServiceUnavailable,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """One of many things: whether it will be done to it, and if not, why."""
+
+    id: int
+    name: str
+    why_not: str = ""
+    version: object = 0
+    url: str = ""
+
+
+class Kind(enum.StrEnum):
+    """How a field of a form looks."""
+
+    LINE = "line"
+    CHOICE = "choice"
+    MENU = "menu"
+    TICK = "tick"
+    TIME = "time"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """Something to fill in before it is done.
+
+    ``options`` of a choice or a menu are value, words, and what more there is to say of it.
+    """
+
+    name: str
+    label: str
+    kind: Kind = Kind.LINE
+    value: str = ""
+    hint: str = ""
+    options: Sequence[tuple[str, str, str]] = ()
+    required: bool = False
+    longest: int = 255
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Preview:
+    """What a page shows before anything is done.
+
+    ``facts`` is how things are now, ``follows`` what will come of it; ``obstacle`` why it cannot
+    be done. ``part`` is the template that shows more, ``below`` the one under the form, both with
+    ``values``. ``kept`` are the inputs
+    that go along with the confirmation, ``fields`` those to be filled in. ``reason`` says whether
+    one is asked for ("", "optional", "required"); ``phrase`` must be typed. What is a ``danger``
+    has both, and is done only by who has lately shown to be who they are. ``command`` does the
+    same in a shell. ``versions`` is what else must not move before it is confirmed.
+    """
+
+    title: str
+    verb: str
+    up: Sequence[tuple[str, str]]
+    facts: Mapping[str, str]
+    follows: Sequence[str] = ()
+    items: Sequence[Item] = ()
+    obstacle: str = ""
+    reason: str = ""
+    phrase: str = ""
+    danger: bool = False
+    harsh: bool = False
+    """Whether the button looks like a warning, though it is no ``danger``."""
+    kept: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    fields: Sequence[Field] = ()
+    command: str = ""
+    section: str = ""
+    versions: object = ()
+    part: str = ""
+    below: str = ""
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    leave: str = "Leave it as it is"
+
+    def __post_init__(self) -> None:
+        assert not self.danger or self.obstacle or (self.phrase and self.reason == "required")
+
+    @property
+    def token(self) -> str:
+        """It moves with everything that is shown, and with ``versions``."""
+        items = [(item.id, item.why_not, item.version) for item in self.items]
+        return forms.token(sorted(self.facts.items()), items, self.obstacle, self.versions)
+
+    @property
+    def doable(self) -> Sequence[Item]:
+        """The things it will be done to."""
+        return [item for item in self.items if not item.why_not]
+
+    @property
+    def back(self) -> str:
+        """Where to go without doing it."""
+        return self.up[-1][1]
+
+
+def respond(
+    request: Request,
+    make: Callable[[], Preview],
+    do: Callable[[Preview, str, SentForm], str],
+) -> Response:
+    """GET: the preview. POST: done if the world is still as it was previewed, once.
+
+    ``do`` gets the preview, the reason and the form, and says where to go.
+    """
+    if request.method != "POST":
+        preview = make()
+        if preview.danger and not preview.obstacle and proving.is_due(request):
+            return proving.ask(request)
+        return _show(request, preview)
+    form, again = claim(request)
+    if again:
+        return HTTPSeeOther(form.location)
+    preview = make()
+    if text(request, "seen") != preview.token:
+        raise pages.Refused(_show(request, preview, status=409, moved=True))
+    if preview.danger and proving.is_due(request):
+        raise pages.Refused(proving.ask(request))
+    reason = text(request, "reason").strip()
+    errors = _check(request, preview, reason)
+    if errors:
+        raise pages.Refused(_show(request, preview, status=400, errors=errors))
+    with_reason(request, reason)
+    try:
+        form.location = do(preview, reason, form)
+    except _REFUSALS as fault:
+        request.db.rollback()
+        errors = dict(fault.fields) or {"": fault.message}
+        raise pages.Refused(_show(request, make(), status=fault.code, errors=errors)) from None
+    return HTTPSeeOther(form.location)
+
+
+def at_once(request: Request, do: Callable[[], str]) -> Response:
+    """POST: what hurts nobody is done without a preview, and once; ``do`` says where to go."""
+    form, again = claim(request)
+    if not again:
+        form.location = do()
+    return HTTPSeeOther(form.location)
+
+
+def claim(request: Request) -> tuple[SentForm, bool]:
+    """The form that is sent, and whether it was sent before; it has its ``key`` with it."""
+    verb = request.matched_route.name.rpartition(".")[2][:20]
+    return forms.claim(request.db, request.identity, text(request, "key"), verb)
+
+
+def _check(request: Request, preview: Preview, reason: str) -> dict[str, str]:
+    errors = {}
+    if preview.obstacle:
+        errors[""] = preview.obstacle
+    for field in preview.fields:
+        if error := _check_field(field, text(request, field.name)):
+            errors[field.name] = error
+    if preview.reason == "required" and not reason:
+        errors["reason"] = "Say why."
+    if len(reason) > 255 or any(not character.isprintable() for character in reason):
+        errors["reason"] = "One line of at most 255 characters."
+    if preview.phrase and text(request, "phrase").strip().lower() != preview.phrase.lower():
+        errors["phrase"] = f"Type: {preview.phrase}"
+    return errors
+
+
+def _check_field(field: Field, given: str) -> str:
+    if field.required and not given.strip():
+        return "Tick it to go on." if field.kind is Kind.TICK else "This is needed."
+    if field.kind in (Kind.CHOICE, Kind.MENU) and given:
+        return "" if given in {option[0] for option in field.options} else "Choose one of these."
+    if len(given) > field.longest or any(not character.isprintable() for character in given):
+        return f"One line of at most {field.longest} characters."
+    return ""
+
+
+def text(request: Request, name: str) -> str:
+    """A field of the form, empty where there is none."""
+    value = request.POST.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _was(request: Request) -> dict[str, str]:
+    """What the preview that was confirmed had shown, as the form says: for people only."""
+    given = text(request, "was")
+    try:
+        was = orjson.loads(given) if len(given) < _LONGEST_WAS else {}
+    except orjson.JSONDecodeError:
+        return {}
+    return {str(k): str(v) for k, v in was.items()} if isinstance(was, dict) else {}
+
+
+def _show(
+    request: Request,
+    preview: Preview,
+    *,
+    status: int = 200,
+    moved: bool = False,
+    errors: Mapping[str, str] | None = None,
+) -> Response:
+    was: dict[str, Any] = _was(request) if moved else {}
+    return pages.show_signed_in(
+        request,
+        "act",
+        status=status,
+        preview=preview,
+        key=forms.new_key(),
+        shown=orjson.dumps(dict(preview.facts)).decode(),
+        was={name: value for name, value in was.items() if preview.facts.get(name) != value},
+        moved=moved,
+        errors=errors or {},
+        reason=text(request, "reason")[:1000],
+        given={field.name: _given(request, field) for field in preview.fields},
+    )
+
+
+def _given(request: Request, field: Field) -> str:
+    """What is in the field: what was sent, or what its page was asked for with."""
+    if request.method == "POST":
+        return text(request, field.name)[:1000]
+    found: str = request.GET.get(field.name, field.value)
+    return found[:1000]

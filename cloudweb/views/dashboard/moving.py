@@ -1,0 +1,195 @@
+"""Nodes: what is on one, and bringing servers to others after showing what becomes of each."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from cloudweb.domain import fleet, moves, nodes, operation_lists, server_lists
+from cloudweb.domain.moves import Plan, Step, Verb, Way
+from cloudweb.domain.operation_lists import OperationRow
+from cloudweb.models import OPEN_STATES, Backend, Node, OperState, SentForm
+from cloudweb.security import Permission
+from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.figures import plural
+
+WORDS = {Verb.MIGRATE: "Migrate", Verb.FAILOVER: "Fail over", Verb.EVACUATE: "Evacuate"}
+
+
+def _place(request: Request) -> tuple[Backend, Node]:
+    backend = fleet.get(request.db, int(request.matchdict["id"]))
+    return backend, moves.get_node(request.db, backend, request.matchdict["node"])
+
+
+def _verb(request: Request) -> Verb:
+    name: str = request.matched_route.name
+    return Verb(name.rpartition(".")[2])
+
+
+@view_config(route_name="admin.node", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+def show(request: Request) -> Response:
+    """GET /admin/backends/{id}/nodes/{node}: its room, its servers, and the moves off it."""
+    backend, node = _place(request)
+    made = moves.list_moves(request.db, backend, node)
+    open_ones = [each for each in made if each.state in OPEN_STATES]
+    names = operation_lists.server_names(request.db, {each.server_id for each in made})
+    return pages.show_live(
+        request,
+        "node",
+        busy=bool(open_ones),
+        backend=backend,
+        node=node,
+        state=nodes.state(node),
+        plan=moves.plan_node(request.db, backend, node, verb=Verb.EVACUATE),
+        made=[
+            OperationRow(each, backend.name, names.get(each.server_id or 0), None) for each in made
+        ],
+        left=len(open_ones),
+    )
+
+
+# --- moving -------------------------------------------------------------------------------------
+
+
+def _preview(
+    verb: Verb, subject: str, steps: Sequence[Step], up: Sequence[tuple[str, str]]
+) -> Preview:
+    """What becomes of each; ``subject`` is what is emptied or moved."""
+    done = [step for step in steps if step.done]
+    down = [
+        step for step in done if step.way is Way.FAILOVER and step.server.state is OperState.STARTED
+    ]
+    stay = len(steps) - len(done)
+    stays = f", {stay} stay{'s' if stay == 1 else ''}" if stay else ""
+    follows = [f"{_vms(done)} moved{stays}."]
+    if down:
+        follows.append(f"{_vms(down)} shut down for it, and started on another node.")
+    return Preview(
+        title=f"{WORDS[verb]} {subject}",
+        verb=WORDS[verb],
+        section="vms",
+        up=up,
+        facts={"Moved": str(len(done)), "Shut down for it": str(len(down))},
+        follows=follows,
+        obstacle="" if done else "There is nothing to be moved so.",
+        reason="required",
+        harsh=bool(down),
+        part="moving",
+        values={"steps": steps, "targets": (), "to": ""},
+    )
+
+
+def _vms(steps: Sequence[Step]) -> str:
+    return f"{plural(len(steps), 'VM')} {'is' if len(steps) == 1 else 'are'}"
+
+
+def _beside(plan: Plan) -> list[str]:
+    """What is said of the instances there that are no servers of ours."""
+    said = []
+    if plan.foreign:
+        is_one = plan.foreign == 1
+        said.append(
+            f"{plural(plan.foreign, 'instance')} there {'is' if is_one else 'are'} none of our VMs,"
+            f" and stay{'s' if is_one else ''}."
+        )
+    if plan.mirrors:
+        many = plural(plan.mirrors, "instance")
+        said.append(f"Mirrors of the disks of {many} are made on other nodes.")
+    return said
+
+
+@view_config(
+    route_name="admin.node.migrate",
+    request_method=("GET", "POST"),
+    permission=Permission.SERVER_MOVE,
+)
+@view_config(
+    route_name="admin.node.evacuate",
+    request_method=("GET", "POST"),
+    permission=Permission.SERVER_MOVE,
+)
+def empty_node(request: Request) -> Response:
+    """GET, POST /admin/backends/{id}/nodes/{node}/migrate, evacuate: what was shown, or nothing.
+
+    It is dangerous where VMs that run are shut down for it.
+    """
+    backend, node = _place(request)
+    page: str = request.route_path("admin.node", id=backend.id, node=node.name)
+
+    def make() -> Preview:
+        plan = moves.plan_node(request.db, backend, node, verb=_verb(request))
+        up = (
+            ("Backends", request.route_path("admin.backends")),
+            (backend.name, request.route_path("admin.backend", id=backend.id)),
+            (node.name, page),
+        )
+        preview = _preview(_verb(request), node.name, plan.steps, up)
+        return dataclasses.replace(
+            preview,
+            section="backends",
+            follows=[*preview.follows, *_beside(plan)],
+            obstacle="" if plan.mirrors else preview.obstacle,
+            versions=plan.token,
+            danger=preview.harsh,
+            phrase=f"shut down {preview.facts['Shut down for it']}" if preview.harsh else "",
+            command=f"cloudweb node {_verb(request).value} {node.name} --backend {backend.name}",
+        )
+
+    def do(preview: Preview, reason: str, _form: SentForm) -> str:
+        moves.empty(
+            *(request.db, request.identity, backend, node),
+            verb=_verb(request),
+            reason=reason,
+            seen=str(preview.versions),
+        )
+        return page
+
+    return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.vm.migrate",
+    request_method=("GET", "POST"),
+    permission=Permission.SERVER_MOVE,
+)
+@view_config(
+    route_name="admin.vm.failover",
+    request_method=("GET", "POST"),
+    permission=Permission.SERVER_MOVE,
+)
+def move_server(request: Request) -> Response:
+    """GET, POST /admin/vms/{id}/migrate, failover: what was shown; ?to= names a node."""
+    row = server_lists.get_row(request.db, int(request.matchdict["id"]))
+    server, verb = row.server, _verb(request)
+    backend = fleet.get(request.db, server.backend_id)
+    page: str = request.route_path("admin.vm", id=server.id)
+    name = request.params.get("to", "")
+    to = moves.get_node(request.db, backend, name).name if name else None
+
+    def make() -> Preview:
+        step = moves.plan_server(request.db, server, backend, verb=verb, to=to)
+        others = [row.node.name for row in nodes.list_all(request.db, backend_id=backend.id)]
+        targets = [each for each in others if each != server.node]
+        up = (("VMs", request.route_path("admin.vms")), (server.name, page))
+        return dataclasses.replace(
+            _preview(verb, server.name, [step], up),
+            versions=moves.token([step]),
+            values={"steps": [step], "targets": targets, "to": to or ""},
+            kept={"to": [to]} if to else {},
+            command=f"cloudweb server {verb.value} {server.id} --reason …",
+        )
+
+    def do(preview: Preview, reason: str, _form: SentForm) -> str:
+        moves.move(
+            *(request.db, request.identity, server.id),
+            verb=verb,
+            to=to,
+            reason=reason,
+            seen=str(preview.versions),
+        )
+        return f"{page}?done={verb.value}"
+
+    return acts.respond(request, make, do)

@@ -1,0 +1,173 @@
+"""Queues: how full they are, and the messages that nobody could apply."""
+
+import dataclasses
+
+import orjson
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from cloudweb.backend.amqp.retrying import retry as retry_letter
+from cloudweb.domain import accounts, audit, dead_letters, texts
+from cloudweb.models import DeadLetter, LetterState, SentForm
+from cloudweb.security import Permission
+from cloudweb.views.dashboard import acts, figures, lists, pages
+from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.lists import Column, Listing
+from cloudweb.views.dashboard.states import look
+
+_SHOWN_BYTES = 20_000
+_RECENT = 10
+
+
+LETTERS = Listing(
+    name="letters",
+    title="Dead letters",
+    one="dead letter",
+    many="dead letters",
+    section="operations",
+    fields=dead_letters.FIELDS,
+    rows=dead_letters.rows,
+    row=lambda letter: letter,
+    key=lambda letter: letter.id,
+    search=(DeadLetter.routing_key, DeadLetter.reason),
+    hint="routing key, reason or id",
+    choices={"state": ("State", {each.value: look(each).word for each in LetterState})},
+    sort="-id",
+    columns=(
+        Column("id", "Letter", lambda letter: letter.id),
+        Column("state", "State", lambda letter: letter.state.value),
+        Column("received", "Received", lambda letter: letter.received),
+        Column("queue", "Queue", lambda letter: letter.queue),
+        Column("routing_key", "Routing key", lambda letter: letter.routing_key, "name"),
+        Column("tries", "Tries", lambda letter: letter.tries, "n"),
+        Column("tried", "Last tried", lambda letter: letter.tried),
+        Column("reason", "Why", lambda letter: letter.reason, "prose"),
+    ),
+    shown=("state", "received", "queue", "tries", "reason"),
+    nothing="No message is here that could not be applied.",
+)
+
+
+@view_config(route_name="admin.queues", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+def index(request: Request) -> Response:
+    """GET /admin/queues: the queues, then the newest dead letters that wait."""
+    return pages.show_live(
+        request,
+        "queues",
+        busy=False,
+        configured=bool(request.conf.amqp_hosts),
+        queues=dead_letters.list_counts(request.db),
+        rows=dead_letters.list_recent(request.db, limit=_RECENT),
+        waiting=dead_letters.count_waiting(request.db),
+    )
+
+
+@view_config(route_name="admin.letters", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+@view_config(
+    route_name="admin.letters.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
+def index_letters(request: Request) -> Response:
+    """GET /admin/queues/letters, .csv, .json: also what was applied or dropped."""
+    return lists.respond(request, LETTERS, up=[("Queues", "admin.queues")])
+
+
+@view_config(route_name="admin.letter", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+def show(request: Request) -> Response:
+    """GET /admin/queues/letters/{id}."""
+    letter = dead_letters.get(request.db, int(request.matchdict["id"]))
+    return pages.show_signed_in(
+        request,
+        "letter",
+        letter=letter,
+        body=_pretty(letter.body),
+        cut=len(letter.body) > _SHOWN_BYTES,
+        by=accounts.email_of(request.db, letter.settled_by_id),
+        entries=audit.list_for(request.db, "letter", letter.id),
+        retried=request.GET.get("retried", ""),
+    )
+
+
+def _pretty(body: bytes) -> str:
+    """A message for people: indented where it is JSON."""
+    try:
+        text = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONDecodeError:
+        text = body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
+    return texts.shown(text[:_SHOWN_BYTES])
+
+
+def _preview(request: Request, verb: str) -> Preview:
+    letter = dead_letters.get(request.db, int(request.matchdict["id"]))
+    waits = letter.state is LetterState.WAITING
+    return Preview(
+        title=f"{verb}: dead letter {letter.id}",
+        verb=verb,
+        section="operations",
+        up=(("Queues", request.route_path("admin.queues")), (str(letter.id), _back(request))),
+        facts={
+            "Queue": letter.queue,
+            "Routing key": letter.routing_key,
+            "State": look(letter.state).word,
+            "Tried": figures.plural(letter.tries, "time"),
+            "Why it could not be applied": letter.reason,
+        },
+        obstacle="" if waits else f"It is {letter.state.value} already.",
+    )
+
+
+@view_config(
+    route_name="admin.letter.retry",
+    request_method=("GET", "POST"),
+    permission=Permission.QUEUE_MANAGE,
+)
+def retry(request: Request) -> Response:
+    """GET, POST /admin/queues/letters/{id}/retry: applied, or it stays with the newest reason."""
+    letter_id = int(request.matchdict["id"])
+
+    def make() -> Preview:
+        return dataclasses.replace(
+            _preview(request, "Try again"),
+            follows=(
+                "It is applied as if it came now.",
+                "If that does not work it stays, with the new reason.",
+            ),
+            command=f"cloudweb queue retry {letter_id}",
+        )
+
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+        applied = retry_letter(request.db, request.identity, letter_id)
+        return _back(request, retried="yes" if applied else "no")
+
+    return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.letter.drop",
+    request_method=("GET", "POST"),
+    permission=Permission.QUEUE_MANAGE,
+)
+def drop(request: Request) -> Response:
+    """GET, POST /admin/queues/letters/{id}/drop, with a reason."""
+    letter_id = int(request.matchdict["id"])
+
+    def make() -> Preview:
+        return dataclasses.replace(
+            _preview(request, "Drop"),
+            follows=("It is never applied. What it would have said stays as it is known here.",),
+            danger=True,
+            reason="required",
+            phrase=f"drop letter {letter_id}",
+            command=f"cloudweb queue drop {letter_id} --reason …",
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        dead_letters.drop(request.db, request.identity, letter_id, reason=reason)
+        return _back(request)
+
+    return acts.respond(request, make, do)
+
+
+def _back(request: Request, **query: str) -> str:
+    path: str = request.route_path("admin.letter", id=int(request.matchdict["id"]), _query=query)
+    return path

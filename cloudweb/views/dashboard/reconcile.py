@@ -1,0 +1,135 @@
+"""Reconcile: how our rows and clusters differ, and mending what is chosen."""
+
+from collections.abc import Iterable
+
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from cloudweb import faults
+from cloudweb.domain import fleet, forms, mending, reconcile
+from cloudweb.domain.reconcile import FindingRow
+from cloudweb.models import Drift, SentForm
+from cloudweb.security import Permission, allows
+from cloudweb.views.dashboard import acts, figures, pages
+from cloudweb.views.dashboard.acts import Preview
+
+_AT_ONCE = 200
+"""As many findings as one form holds."""
+KINDS = {
+    Drift.STALE: "Servers whose instance is gone",
+    Drift.ORPHAN: "Instances without a server",
+    Drift.STATE: "Running or not",
+    Drift.BUILD: "Builds that nothing goes on with",
+    Drift.NICS: "Network cards",
+    Drift.FLAVOR: "CPUs and memory",
+    Drift.NETWORK_PARTED: "Networks that are not written down where they are used",
+    Drift.NETWORK_STALE: "Networks being deleted that are gone",
+    Drift.NETWORK_MISSING: "Networks that a cluster lacks",
+    Drift.NETWORK_GROUPS: "Networks not connected to all node groups",
+    Drift.NETWORK_STATE: "Networks that are there and not known to be",
+    Drift.NETWORK_ORPHAN: "Networks in Ganeti that nobody wants",
+    Drift.POOL_SYNC: "Addresses kept from use by one side only",
+    Drift.POOL_UNHELD: "Values in use that could be taken by another",
+    Drift.POOL_LEAKED: "Values held for nobody",
+    Drift.POOL_DOUBLED: "Values that two use",
+    Drift.POOL_ROWS: "Pools with too many or too few values",
+}
+
+
+@view_config(
+    route_name="admin.reconcile", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
+def index(request: Request) -> Response:
+    """GET /admin/reconcile: what the newest comparison of each cluster found, by kind."""
+    rows = reconcile.list_open(request.db, limit=_AT_ONCE + 1)
+    return pages.show_signed_in(
+        request,
+        "reconcile",
+        comparisons=reconcile.list_newest(request.db, fleet.list_all(request.db)),
+        groups=_by_kind(rows[:_AT_ONCE]),
+        more=len(rows) > _AT_ONCE,
+        removing=allows(request.identity.role, Permission.SERVER_DESTROY),
+        key=forms.new_key(),
+        mended=request.GET.get("mended", ""),
+    )
+
+
+def _by_kind(rows: Iterable[FindingRow]) -> list[tuple[Drift, str, list[FindingRow]]]:
+    rows = list(rows)
+    groups = [
+        (kind, words, [r for r in rows if r.finding.kind is kind]) for kind, words in KINDS.items()
+    ]
+    return [group for group in groups if group[2]]
+
+
+@view_config(
+    route_name="admin.reconcile.compare",
+    request_method="POST",
+    permission=Permission.RECONCILE_COMPARE,
+)
+def compare(request: Request) -> Response:
+    """POST /admin/reconcile/compare: the worker does, as soon as it can."""
+
+    def do() -> str:
+        backends = [backend for backend in fleet.list_all(request.db) if not backend.offline]
+        reconcile.want(request.db, request.identity, backends)
+        path: str = request.route_path("admin.reconcile")
+        return path
+
+    return acts.at_once(request, do)
+
+
+def _chosen(request: Request) -> set[int]:
+    texts = request.params.getall("finding")[:_AT_ONCE]
+    return {int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19}
+
+
+@view_config(
+    route_name="admin.reconcile.mend",
+    request_method=("GET", "POST"),
+    permission=Permission.RECONCILE,
+)
+def mend(request: Request) -> Response:
+    """GET, POST /admin/reconcile/mend?finding=…: all that were chosen, or none if one has moved."""
+
+    def do(preview: Preview, reason: str, _form: SentForm) -> str:
+        ids = [int(text) for text in preview.kept["finding"]]
+        done = mending.apply(request.db, request.identity, ids, reason=reason)
+        path: str = request.route_path("admin.reconcile", _query={"mended": len(done)})
+        return path
+
+    return acts.respond(request, lambda: _preview_mending(request), do)
+
+
+def _preview_mending(request: Request) -> Preview:
+    """Raises Forbidden for whoever may not do one of these."""
+    found = reconcile.list_open(request.db, ids=_chosen(request), limit=_AT_ONCE)
+    rows = [row for row in found if row.is_mendable]
+    removed = [row for row in rows if row.finding.kind is Drift.ORPHAN]
+    if removed and not allows(request.identity.role, Permission.SERVER_DESTROY):
+        raise faults.Forbidden("Only an administrator removes instances.")
+    many = figures.plural(len(removed), "instance")
+    follows = ["What has moved since it was found is not touched: then nothing is done."]
+    if removed:
+        sentence = "Instances are removed with all that is on their disks. Nobody can bring them"
+        follows.insert(0, f"{sentence} back.")
+    return Preview(
+        title="Mend these differences" if len(rows) != 1 else "Mend this difference",
+        verb="Mend",
+        section="operations",
+        up=(
+            ("Operations", request.route_path("admin.operations")),
+            ("Reconcile", request.route_path("admin.reconcile")),
+        ),
+        facts={"Chosen": figures.plural(len(rows), "difference")},
+        part="mending",
+        values={"groups": _by_kind(rows)},
+        follows=follows,
+        obstacle="" if rows else "None of what was chosen is to be mended any more.",
+        reason="required",
+        danger=bool(removed),
+        phrase=f"remove {many}" if removed else "",
+        kept={"finding": [str(row.finding.id) for row in rows]},
+        versions=[(row.finding.id, row.finding.version, row.taken) for row in rows],
+    )

@@ -1,0 +1,196 @@
+"""Terms of use: the versions, writing one, and comparing two."""
+
+from typing import Any
+
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from cloudweb import faults
+from cloudweb.domain import acceptances, audit, forms, terms
+from cloudweb.domain.terms_diff import Diff, compare
+from cloudweb.models import Terms, TermsFormat
+from cloudweb.security import Permission
+from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.markup import render
+
+_EMPTY: dict[str, Any] = {
+    "text": "",
+    "summary": "",
+    "format": "markdown",
+    "requires": True,
+    "seen": 0,
+}
+
+
+@view_config(route_name="admin.terms", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+def index(request: Request) -> Response:
+    """GET /admin/terms: drafts, then versions, the newest first."""
+    current = terms.in_force(request.db)
+    counts = acceptances.count_by_version(request.db)
+    owed, active = acceptances.count_owed(request.db)
+    return pages.show_signed_in(
+        request,
+        "terms",
+        rows=[
+            (each, terms.state_of(each, current), counts.get(each.id, 0))
+            for each in terms.list_all(request.db)
+        ],
+        current=current,
+        owed=owed,
+        active=active,
+    )
+
+
+@view_config(
+    route_name="admin.terms.version", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
+def show(request: Request) -> Response:
+    """GET /admin/terms/{id}: one version with what may be done about it."""
+    wanted = terms.get(request.db, int(request.matchdict["id"]))
+    current = terms.in_force(request.db)
+    return pages.show_signed_in(
+        request,
+        "terms_version",
+        terms=wanted,
+        state=terms.state_of(wanted, current),
+        current=current,
+        accepted=acceptances.count_of(request.db, wanted.id),
+        body=render(terms.text_of(request.db, wanted), wanted.format),
+        entries=audit.list_for(request.db, "terms", wanted.id),
+    )
+
+
+def _edit(request: Request, draft: Terms | None, *, status: int = 200, **values: Any) -> Response:
+    known: dict[str, Any] = {"errors": {}, "error": "", "moved": False, "body": None}
+    if draft is not None:
+        known |= {
+            "text": terms.text_of(request.db, draft),
+            "summary": draft.summary,
+            "format": draft.format.value,
+            "requires": draft.requires_acceptance,
+            "seen": draft.version,
+        }
+    return pages.show_signed_in(
+        request,
+        "terms_edit",
+        status=status,
+        terms=draft,
+        longest=terms.LONGEST,
+        key=forms.new_key(),
+        **(known | values),
+    )
+
+
+@view_config(route_name="admin.terms.new", request_method="GET", permission=Permission.TERMS_DRAFT)
+def ask_new(request: Request) -> Response:
+    """GET /admin/terms/new?from={id}: an empty draft, or one that begins with another's text."""
+    origin = request.GET.get("from", "")
+    text, kind = "", TermsFormat.MARKDOWN
+    if origin.isascii() and origin.isdigit() and len(origin) < 19:
+        found = terms.get(request.db, int(origin))
+        text, kind = terms.text_of(request.db, found), found.format
+    return _edit(request, None, **_EMPTY | {"text": text, "format": kind.value})
+
+
+@view_config(route_name="admin.terms.edit", request_method="GET", permission=Permission.TERMS_DRAFT)
+def ask_edit(request: Request) -> Response:
+    """GET /admin/terms/{id}/edit."""
+    return _edit(request, _draft(request))
+
+
+def _draft(request: Request) -> Terms:
+    draft = terms.get(request.db, int(request.matchdict["id"]))
+    if draft.number is not None:
+        raise faults.Conflict(f"Version {draft.number} is published and can no longer change.")
+    return draft
+
+
+def _given(request: Request) -> dict[str, Any]:
+    """What the form says; a file goes before the text."""
+    upload = request.POST.get("file", "")
+    text = request.POST.get("text", "")
+    if getattr(upload, "filename", ""):
+        try:
+            text = upload.file.read().decode()
+        except UnicodeDecodeError:
+            raise faults.BadRequest("", details={"file": "The file is not UTF-8 text."}) from None
+    seen = request.POST.get("seen", "0")
+    return {
+        "text": text if isinstance(text, str) else "",
+        "summary": str(request.POST.get("summary", ""))[:1000],
+        "format": "html" if request.POST.get("format") == "html" else "markdown",
+        "requires": request.POST.get("requires") == "yes",
+        "seen": int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else 0,
+    }
+
+
+@view_config(route_name="admin.terms.new", request_method="POST", permission=Permission.TERMS_DRAFT)
+def add(request: Request) -> Response:
+    """POST /admin/terms/new: look at it, or keep it as a draft."""
+    return _save(request, None)
+
+
+@view_config(
+    route_name="admin.terms.edit", request_method="POST", permission=Permission.TERMS_DRAFT
+)
+def change(request: Request) -> Response:
+    """POST /admin/terms/{id}/edit: look at it, or keep it."""
+    return _save(request, _draft(request))
+
+
+def _save(request: Request, draft: Terms | None) -> Response:
+    given, look = _EMPTY, request.POST.get("do") == "look"
+    form, again = (None, False) if look else acts.claim(request)
+    if form is not None and again:
+        return HTTPSeeOther(form.location)
+    try:
+        given = _given(request)
+        kind = TermsFormat(given["format"])
+        text, summary = given["text"], given["summary"]
+        if form is None:
+            text, _ = terms.checked(text, summary or "-")
+            return _edit(request, draft, **given, body=render(text, kind))
+        values = {"kind": kind, "requires_acceptance": given["requires"]}
+        if draft is None:
+            kept = terms.add(request.db, request.identity, text=text, summary=summary, **values)
+        else:
+            kept = terms.change(
+                *(request.db, request.identity, draft.id),
+                text=text,
+                summary=summary,
+                seen=given["seen"],
+                **values,
+            )
+    except terms.Moved as fault:
+        assert draft is not None
+        request.db.rollback()
+        given["seen"] = draft.version
+        raise pages.Refused(_edit(request, draft, status=fault.code, moved=True, **given)) from None
+    except faults.BadRequest as fault:
+        request.db.rollback()
+        refused = _edit(request, draft, status=fault.code, errors=dict(fault.fields), **given)
+        raise pages.Refused(refused) from None
+    form.location = request.route_path("admin.terms.version", id=kept.id)
+    return HTTPSeeOther(form.location)
+
+
+def diff_of(request: Request, before: Terms, after: Terms) -> Diff:
+    """The words in which two versions differ."""
+    return compare(terms.text_of(request.db, before), terms.text_of(request.db, after))
+
+
+@view_config(
+    route_name="admin.terms.diff", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
+def diff(request: Request) -> Response:
+    """GET /admin/terms/{a}..{b}: word by word."""
+    before, after = (terms.get(request.db, int(request.matchdict[key])) for key in ("a", "b"))
+    return pages.show_signed_in(
+        request,
+        "terms_diff",
+        before=before,
+        after=after,
+        diff=diff_of(request, before, after),
+    )

@@ -1,0 +1,155 @@
+"""Publishing terms of use, making a scheduled version a draft again, dropping a draft."""
+
+import datetime as dt
+
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from cloudweb import faults
+from cloudweb.domain import publishing, telling, terms
+from cloudweb.models import SentForm, Terms, utc_now
+from cloudweb.security import Permission
+from cloudweb.views.dashboard import acts
+from cloudweb.views.dashboard.acts import Field, Kind, Preview
+from cloudweb.views.dashboard.terms import diff_of
+
+
+def _id(request: Request) -> int:
+    return int(request.matchdict["id"])
+
+
+def _page(request: Request) -> str:
+    path: str = request.route_path("admin.terms.version", id=_id(request))
+    return path
+
+
+def _up(request: Request, found: Terms) -> tuple[tuple[str, str], ...]:
+    name = f"Version {found.number}" if found.number else "Draft"
+    return (("Terms of use", request.route_path("admin.terms")), (name, _page(request)))
+
+
+@view_config(
+    route_name="admin.terms.publish",
+    request_method=("GET", "POST"),
+    permission=Permission.TERMS_PUBLISH,
+)
+def publish(request: Request) -> Response:
+    """GET, POST /admin/terms/{id}/publish: who would be asked, and what would be refused."""
+
+    def do(preview: Preview, reason: str, _form: SentForm) -> str:
+        publishing.publish(
+            *(request.db, request.identity, _id(request)),
+            in_force=_time(acts.text(request, "in_force").strip()),
+            reason=reason,
+            seen=str(preview.versions),
+        )
+        return _page(request)
+
+    return acts.respond(request, lambda: _preview(request), do)
+
+
+def _preview(request: Request) -> Preview:
+    draft, current = terms.get(request.db, _id(request)), terms.in_force(request.db)
+    impact = publishing.preview(request.db, draft)
+    published = f"It is published already, as version {draft.number}." if draft.number else ""
+    return Preview(
+        title="Publish this version",
+        verb="Publish",
+        section="terms",
+        up=_up(request, draft),
+        facts={"What is new": draft.summary},
+        obstacle=published,
+        part="publishing",
+        below="published",
+        values={
+            "terms": draft,
+            "current": current,
+            "impact": impact,
+            "letter": telling.letter_about(request.account_rules, draft, impact.number),
+            "diff": diff_of(request, current, draft) if current is not None else None,
+        },
+        fields=(Field("in_force", "In force from (UTC; empty: at once)", Kind.TIME),),
+        reason="required",
+        phrase="publish",
+        danger=True,
+        versions=impact.token,
+        leave="Leave it a draft",
+        command=f"cloudweb term publish {draft.id} --reason …",
+    )
+
+
+def _time(text: str) -> dt.datetime | None:
+    """From when on, in UTC; None for now. Raises BadRequest."""
+    if not text:
+        return None
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        wrong = {"in_force": "Write a time like 2027-01-31T08:00, in UTC."}
+        raise faults.BadRequest("", details=wrong) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
+
+
+@view_config(
+    route_name="admin.terms.unschedule",
+    request_method=("GET", "POST"),
+    permission=Permission.TERMS_PUBLISH,
+)
+def unschedule(request: Request) -> Response:
+    """GET, POST /admin/terms/{id}/unschedule, with a reason: a draft again."""
+
+    def make() -> Preview:
+        found = terms.get(request.db, _id(request))
+        scheduled = found.in_force is not None and found.in_force > utc_now()
+        return Preview(
+            title="Make it a draft again",
+            verb="Make it a draft",
+            section="terms",
+            up=_up(request, found),
+            facts={"What is new": found.summary},
+            follows=("It does not come into force, and its public page is gone.",),
+            obstacle=""
+            if scheduled
+            else "Only a version that is not in force yet becomes a draft again.",
+            reason="required",
+            harsh=True,
+            versions=(found.number, found.in_force),
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        publishing.unschedule(request.db, request.identity, _id(request), reason=reason)
+        return _page(request)
+
+    return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.terms.drop",
+    request_method=("GET", "POST"),
+    permission=Permission.TERMS_DRAFT,
+)
+def drop(request: Request) -> Response:
+    """GET, POST /admin/terms/{id}/drop: a draft as it was seen."""
+
+    def make() -> Preview:
+        draft = terms.get(request.db, _id(request))
+        return Preview(
+            title="Throw the draft away",
+            verb="Throw it away",
+            section="terms",
+            up=_up(request, draft),
+            facts={"What is new": draft.summary, "Author": draft.author},
+            follows=("Nobody has seen it but staff. Its text is gone.",),
+            obstacle="It is published, and stays." if draft.number else "",
+            harsh=True,
+            versions=draft.version,
+        )
+
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+        draft = terms.get(request.db, _id(request))
+        terms.drop(request.db, request.identity, draft.id, seen=draft.version)
+        path: str = request.route_path("admin.terms")
+        return path
+
+    return acts.respond(request, make, do)

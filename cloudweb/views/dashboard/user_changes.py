@@ -1,0 +1,117 @@
+"""What admins do about a user's address, links and second factor, by the one flow of changes."""
+
+from pyramid.request import Request
+from pyramid.response import Response
+
+from cloudweb import faults
+from cloudweb.domain import email_addresses, registration, second_factor, user_acts
+from cloudweb.domain.user_acts import Act
+from cloudweb.models import User, UserState
+from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.user_acts import preview, respond, view
+
+
+@view(Act.EMAIL)
+def change_address(request: Request) -> Response:
+    """GET, POST /admin/users/{id}/email?email=…: theirs once they follow a mailed link."""
+    wanted = str(request.params.get("email", "")).strip()[:254]
+
+    def make(user: User) -> Preview:
+        why_not = ""
+        try:
+            email_addresses.check_new(request.db, user, wanted)
+        except (faults.BadRequest, faults.Conflict) as fault:
+            why_not = fault.message
+        return preview(
+            *(request, user, Act.EMAIL, f"Change the address of {user.email}", "Send the link"),
+            (
+                (
+                    f"A link goes to {wanted}. Once it is followed, they sign in with that "
+                    "address; until then nothing changes."
+                ),
+                "The old address is told when it has changed.",
+                "Sessions, tokens and password stay.",
+            ),
+            facts={"New address": wanted},
+            why_not=why_not,
+            kept={"email": [wanted]},
+        )
+
+    def change(user: User, reason: str) -> None:
+        rules = request.account_rules
+        email_addresses.ask_change(
+            *(request.db, request.identity, rules, user.id), email=wanted, reason=reason
+        )
+
+    return respond(request, Act.EMAIL, make, change)
+
+
+@view(Act.VERIFY)
+def verify(request: Request) -> Response:
+    """GET, POST /admin/users/{id}/verify: an admin vouches for the address."""
+
+    def make(user: User) -> Preview:
+        after = "Nothing else changes."
+        if user.state is UserState.UNVERIFIED:
+            active = request.account_rules.accepts_unseen(user.email)
+            after = "They then wait to be accepted."
+            if active:
+                after = "They are active then, and get a link to choose a password by."
+        return preview(
+            *(request, user, Act.VERIFY, f"Say that {user.email} is theirs", "Mark as verified"),
+            (after, "Be sure: nobody has shown that mail to this address reaches them."),
+        )
+
+    def change(user: User, reason: str) -> None:
+        email_addresses.mark_verified(
+            *(request.db, request.identity, request.account_rules, user.id), reason=reason
+        )
+
+    return respond(request, Act.VERIFY, make, change)
+
+
+@view(Act.SEND)
+def send_link(request: Request) -> Response:
+    """GET, POST /admin/users/{id}/send: the link by which they show the address is theirs."""
+
+    def make(user: User) -> Preview:
+        return preview(
+            *(request, user, Act.SEND, f"Send a link to {user.email}", "Send it"),
+            (
+                "By the mailed link they choose a password, and are active then.",
+                "Links they were sent before stay good as long as they were.",
+            ),
+            command=f"cloudweb user activation-send {user.email} --reason …",
+        )
+
+    def change(user: User, reason: str) -> None:
+        who, rules = request.identity, request.account_rules
+        registration.send_activation(request.db, who, rules, user, reason=reason)
+
+    return respond(request, Act.SEND, make, change)
+
+
+@view(Act.FACTOR)
+def reset_factor(request: Request) -> Response:
+    """GET, POST /admin/users/{id}/factor: the password alone signs in then."""
+
+    def make(user: User) -> Preview:
+        there = user_acts.preview(request.db, user, Act.FACTOR)
+        return preview(
+            *(request, user, Act.FACTOR, f"Reset the second factor of {user.email}", "Reset it"),
+            (
+                f"{there.sessions} session{'' if there.sessions == 1 else 's'} will end.",
+                (
+                    "Their recovery codes are void. From now on the password alone signs in, until "
+                    "they set a new one up; where their role needs one, that is at once."
+                ),
+                "Be sure that it is them who asks.",
+            ),
+            phrase=user.email,
+            command=f"cloudweb user totp-reset {user.email} --reason …",
+        )
+
+    def change(user: User, reason: str) -> None:
+        second_factor.remove(request.db, request.identity, user.id, reason=reason)
+
+    return respond(request, Act.FACTOR, make, change)

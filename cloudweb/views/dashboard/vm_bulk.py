@@ -1,0 +1,220 @@
+"""Acting on many VMs at once: what will be done to each, and what became of each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+from sqlalchemy.orm import Session
+
+from cloudweb import faults
+from cloudweb.domain import forms, server_lists, servers, states
+from cloudweb.domain.identity import Identity
+from cloudweb.domain.server_lists import ServerRow
+from cloudweb.models import OPEN_STATES, Backend, Operation, OperState, SentForm, Server
+from cloudweb.security import Permission, allows
+from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.dashboard.acts import Item, Preview
+from cloudweb.views.dashboard.lists import Asked
+from cloudweb.views.dashboard.vm_lists import ACTS, VMS
+
+MOST = 200
+
+_Act = Callable[[Session, Identity, int], Operation | None]
+_ACTS: Mapping[str, tuple[str, _Act]] = {
+    "start": ("They are started.", servers.start),
+    "shutdown": (
+        "Each system is asked to shut down; what does not answer in time is switched off.",
+        servers.shutdown,
+    ),
+    "reboot": (
+        "Each system restarts itself (a soft reboot).",
+        lambda session, identity, id_: servers.reboot(session, identity, id_, kind="SOFT"),
+    ),
+    "destroy": (
+        "Their disks are destroyed with all that is on them. Nobody can bring them back.",
+        servers.delete,
+    ),
+}
+
+
+def _verb(request: Request) -> str:
+    verb: str = request.params.get("verb", "")
+    if verb not in _ACTS:
+        raise faults.BadRequest("Choose what to do: " + ", ".join(_ACTS) + ".")
+    if not allows(request.identity.role, ACTS[verb][1]):
+        raise faults.Forbidden("Your role may not do this.")
+    return verb
+
+
+def _chosen(request: Request) -> list[int]:
+    """The ids that were ticked, or all that a list's filters leave."""
+    if request.params.get("all") == "yes":
+        asked = Asked(request, VMS, own=("all", "verb", "id"))
+        if asked.error:
+            raise faults.BadRequest(asked.error)
+        query = asked.query.with_only_columns(Server.id, maintain_column_froms=True)
+        ids = list(request.db.scalars(query.order_by(Server.id).limit(MOST + 1)))
+    else:
+        texts = request.params.getall("id")[: MOST + 1]
+        ids = sorted({int(t) for t in texts if t.isascii() and t.isdigit() and len(t) < 19})
+    if len(ids) > MOST:
+        raise faults.BadRequest(f"At most {MOST} VMs at a time. Narrow the list by filters.")
+    if not ids:
+        raise faults.BadRequest("No VM was chosen. Tick some in the list.")
+    return ids
+
+
+def _preview(request: Request) -> Preview:
+    verb = _verb(request)
+    word, sentence = ACTS[verb][0], _ACTS[verb][0]
+    ids = _chosen(request)
+    rows = [
+        ServerRow(*row)
+        for row in request.db.execute(
+            server_lists.rows().where(Server.id.in_(ids)).order_by(Server.id)
+        )
+    ]
+    items = _items(request, rows, verb)
+    doable = [item for item in items if not item.why_not]
+    many = f"{len(doable)} VM{'s' if len(doable) != 1 else ''}"
+    owners = {row.owner for row in rows}
+    return Preview(
+        title=f"{word} {many}",
+        verb=f"{word} {many}",
+        section="vms",
+        up=(("VMs", request.route_path("admin.vms")),),
+        facts={
+            "Chosen": str(len(rows)),
+            "Owners": ", ".join(sorted(owners)) if len(owners) <= 5 else f"{len(owners)} people",
+            "Backends": ", ".join(sorted({row.backend_name for row in rows})),
+        },
+        follows=(sentence,),
+        items=items,
+        obstacle="" if doable else "None of these can be.",
+        danger=verb == "destroy",
+        reason="required" if verb == "destroy" else "",
+        phrase=f"destroy {len(doable)} vms" if verb == "destroy" else "",
+        kept={"verb": [verb], "id": [str(id_) for id_ in ids]},
+        command="\n".join(f"cloudweb server {verb} {item.id}" for item in doable[:3]),
+    )
+
+
+def _items(request: Request, rows: Sequence[ServerRow], verb: str) -> list[Item]:
+    ids = [row.server.id for row in rows]
+    offline = set(request.db.scalars(sa.select(Backend.id).where(Backend.offline == sa.true())))
+    going = set(
+        request.db.scalars(
+            sa.select(Operation.server_id).where(
+                Operation.server_id.in_(ids),
+                Operation.opcode == states.REMOVE,
+                Operation.state.in_(OPEN_STATES),
+            )
+        )
+    )
+    return [
+        Item(
+            row.server.id,
+            f"{row.server.name} ({row.server.id})",
+            _why_not(
+                row, verb, offline=row.server.backend_id in offline, going=row.server.id in going
+            ),
+            row.server.version,
+            request.route_path("admin.vm", id=row.server.id),
+        )
+        for row in rows
+    ]
+
+
+def _why_not(row: ServerRow, verb: str, *, offline: bool, going: bool) -> str:
+    """Why one is skipped, in words; the domain refuses by its own rules."""
+    state = row.server.state
+    if row.server.deleted:
+        return "It has been deleted."
+    if going:
+        return "It is being destroyed."
+    if offline:
+        return "Its cluster is offline."
+    if verb == "destroy":
+        return ""
+    if state is OperState.BUILD:
+        return "It is still being built."
+    if state is OperState.ERROR:
+        return "It was never built; it can only be destroyed."
+    if verb == "start":
+        return "It is running." if state is OperState.STARTED else ""
+    return "" if state is OperState.STARTED else "It is not running."
+
+
+@view_config(
+    route_name="admin.vms.bulk", request_method=("GET", "POST"), permission=Permission.SERVER_ACT
+)
+def act(request: Request) -> Response:
+    """GET, POST /admin/vms/bulk?verb=…&id=…: a preview for each, then all that can be."""
+
+    def do(preview: Preview, _reason: str, form: SentForm) -> str:
+        verb = _verb(request)
+        run = _ACTS[verb][1]
+        form.items = [_do(request, run, item) | {"verb": verb} for item in preview.items]
+        path: str = request.route_path("admin.form", key=form.key)
+        return path
+
+    return acts.respond(request, lambda: _preview(request), do)
+
+
+def _do(request: Request, run: _Act, item: Item) -> dict[str, Any]:
+    """What became of one: its operation, or why nothing was asked."""
+    told: dict[str, Any] = {"id": item.id, "name": item.name, "why": item.why_not}
+    if item.why_not:
+        return told | {"result": "skipped"}
+    try:
+        with request.db.begin_nested():
+            operation = run(request.db, request.identity, item.id)
+            request.db.flush()
+    except faults.Fault as fault:
+        return told | {"result": "refused", "why": fault.message}
+    return told | {"result": "asked", "operation": operation.id if operation else None}
+
+
+@view_config(route_name="admin.form", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+def show(request: Request) -> Response:
+    """GET /admin/forms/{key}: what became of each."""
+    form = forms.get(request.db, request.identity, request.matchdict["key"])
+    ids = [item["operation"] for item in form.items if item.get("operation")]
+    found = {
+        operation.id: operation
+        for operation in request.db.scalars(sa.select(Operation).where(Operation.id.in_(ids)))
+    }
+    failed = [
+        item["id"]
+        for item in form.items
+        if item["result"] == "refused"
+        or (item.get("operation") in found and found[item["operation"]].error)
+    ]
+    return pages.show_live(
+        request,
+        "form",
+        busy=any(each.state in OPEN_STATES for each in found.values()),
+        form=form,
+        operations=found,
+        failed=failed,
+    )
+
+
+@view_config(route_name="admin.job", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+def find_job(request: Request) -> Response:
+    """GET /admin/jobs/{backend}/{job}: to the operation that is Ganeti's job of this number."""
+    backend, job = request.matchdict["backend"], int(request.matchdict["id"])
+    operation_id = request.db.scalar(
+        sa.select(Operation.id)
+        .join(Backend, Backend.id == Operation.backend_id)
+        .where(Backend.name == backend, Operation.job_id == job)
+        .order_by(Operation.id.desc())
+        .limit(1)
+    )
+    if operation_id is None:
+        raise faults.ItemNotFound(f"No operation of ours is job {job} of {backend}.")
+    return HTTPSeeOther(request.route_path("admin.operation", id=operation_id))
