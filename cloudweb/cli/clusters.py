@@ -1,20 +1,25 @@
 """Reaches clusters from the terminal: credentials, warnings, and what a cluster says of itself."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from cloudweb.backend.cluster_report import read_report
+from cloudweb.backend.ganeti import errors
 from cloudweb.backend.ganeti.rapi import RapiClient
-from cloudweb.backend.lane import Target
+from cloudweb.backend.target import Target
 from cloudweb.cli import printing
 from cloudweb.cli.door import Door, read_secret
 from cloudweb.cli.refusals import Refused
 from cloudweb.domain.fleet import ClusterReport
 from cloudweb.models import Backend, EventSource
 
+RAPI_VERSION = 2
+OLDEST_GANETI = (2, 12)
+"""The first one with reason trails, by which jobs are found again."""
 PASSWORD_VARIABLE = "CLOUDWEB_RAPI_PASSWORD"  # noqa: S105  (the name of a variable)
 
 
@@ -54,6 +59,31 @@ def ask(door: Door, wanted: Target) -> ClusterReport:
     """What the cluster says of itself. Raises RapiError or Refused."""
     with connect(door, wanted) as client:
         return read_report(client)
+
+
+def try_out(door: Door, wanted: Target) -> ClusterReport:
+    """What the cluster says of itself, if cloudweb can work with it: its version, and writing.
+
+    Nothing is changed on it: a tag is rehearsed. Raises RapiError or Refused.
+    """
+    with connect(door, wanted) as client:
+        if client.version() != RAPI_VERSION:
+            raise Refused(f"This remote API has a version other than {RAPI_VERSION}.")
+        report = read_report(client)
+        if _version(report.version) < OLDEST_GANETI:
+            oldest = ".".join(map(str, OLDEST_GANETI))
+            raise Refused(f"The cluster runs Ganeti {report.version}; {oldest} is the oldest.")
+        try:
+            client.rehearse_tag("cloudweb:try", "cloudweb:try")
+        except errors.Unauthorized as error:
+            raise Refused(
+                f"The cluster lets {wanted.username} read but not write: {error.message}"
+            ) from None
+    return report
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
 
 
 def warn_of_tls(wanted: Target) -> None:

@@ -15,13 +15,15 @@ def load_settings(path: str | Path) -> Settings:
         SettingsError: there is no such file or section, or a setting is wrong.
     """
     import plaster
+    from plaster_pastedeploy import Loader  # plaster would read what all packages say of themselves
 
     if not Path(path).is_file():
         raise SettingsError(f"There is no file {path}.")
     try:
-        if SECTION not in plaster.get_sections(str(path)):
+        loader = Loader(plaster.parse_uri(str(path)))
+        if SECTION not in loader.get_sections():
             raise SettingsError(f"{path} has no section [{SECTION}].")
-        return Settings.load(plaster.get_settings(str(path), SECTION))
+        return Settings.load(loader.get_settings(SECTION))
     except configparser.Error as error:
         sentence = " ".join(str(error).split())
         raise SettingsError(f"{path} is not an ini file that can be read: {sentence}") from None

@@ -5,16 +5,27 @@ import secrets
 import click
 from sqlalchemy.orm import Session
 
+from cloudweb.app import network_rules
 from cloudweb.backend.cluster_report import report_of
 from cloudweb.backend.ganeti.objects import cluster_from_rapi, node_from_rapi
 from cloudweb.backend.ganeti.simulator import DEFAULT_PORT, ClusterSpec, answers
 from cloudweb.backend.ganeti.simulator.cluster import Cluster
 from cloudweb.cli.door import Door, pass_door
 from cloudweb.cli.simulator import DEMO_CLUSTERS
-from cloudweb.domain import accounts, flavors, fleet, images
+from cloudweb.domain import (
+    accounts,
+    flavors,
+    fleet,
+    images,
+    network_lists,
+    operator_networks,
+    pool_lists,
+    pools,
+)
 from cloudweb.domain.fleet import ClusterReport
+from cloudweb.domain.networks import Subnets
 from cloudweb.faults import Conflict
-from cloudweb.models import Role
+from cloudweb.models import NetworkKind, PoolKind, Role
 
 OPERATOR = "operator@example.org"
 USER = "user@example.org"
@@ -36,6 +47,17 @@ IMAGES = (
     ("Fedora 41", "fedora-41", "fedora"),
 )
 """Name, location, operating system."""
+
+POOLS = ((PoolKind.BRIDGE, "prv", 20), (PoolKind.MAC_PREFIX, "aa:00:0", 4096))
+"""What users' networks take from: kind, base, size."""
+
+PUBLIC = {
+    "cidr": "203.0.113.0/24",
+    "gateway": "203.0.113.1",
+    "cidr6": "2001:db8::/64",
+    "gateway6": "2001:db8::1",
+}
+"""The network that servers get their first card on."""
 
 KEPT = f"""\
 The demo data is there already and is kept; passwords and tokens are shown only when they are made.
@@ -61,6 +83,7 @@ def seed(door: Door) -> None:
         _add_clusters(session, door)
         _add_flavors(session, door)
         _add_images(session, door)
+        _add_networks(session, door)
         password = _add_operator(session, door)
         token = _add_user(session, door)
     click.echo(_made(password, token) if password or token else KEPT, nl=False)
@@ -70,8 +93,11 @@ def report(spec: ClusterSpec) -> ClusterReport:
     """What the simulated cluster says of itself when nothing runs on it yet."""
     cluster = Cluster(spec)
     nodes = cluster.show(answers.nodes)
+    groups = {row["name"]: row["node_list"] for row in cluster.show(answers.groups)}
     return report_of(
-        cluster_from_rapi(cluster.show(answers.info)), [node_from_rapi(row) for row in nodes]
+        cluster_from_rapi(cluster.show(answers.info)),
+        [node_from_rapi(row) for row in nodes],
+        groups,
     )
 
 
@@ -116,6 +142,28 @@ def _add_images(session: Session, door: Door) -> None:
             images.register(
                 session, door.identity, name=name, location=location, properties={"os": system}
             )
+
+
+def _add_networks(session: Session, door: Door) -> None:
+    known = {row.pool.kind for row in pool_lists.list_all(session)}
+    for kind, base, size in POOLS:
+        if kind not in known:
+            pools.create(session, door.identity, kind=kind, base=base, size=size)
+    public = [row.network for row in network_lists.list_rows(session, public=True)]
+    if any(network.cidr for network in public):
+        return
+    operator_networks.create(
+        session,
+        door.identity,
+        network_rules(door.settings),
+        name="Internet",
+        kind=NetworkKind.CUSTOM,
+        wanted=Subnets(**PUBLIC),
+        public=True,
+        link="br0",
+    )
+    for network in public:  # the one without addresses that every database begins with
+        operator_networks.modify(session, door.identity, network, drained=True)
 
 
 def _add_operator(session: Session, door: Door) -> str | None:

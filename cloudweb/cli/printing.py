@@ -1,12 +1,15 @@
-"""What commands print: tables and records for people, JSON for programs."""
+"""What commands print: tables and records for people, JSON and CSV for programs."""
 
 import datetime as dt
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 import orjson
+
+from cloudweb import spreadsheets
 
 Row = Mapping[str, Any]
 
@@ -26,20 +29,31 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def listing(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool) -> None:
-    """Print rows: all their keys in JSON, or a table of ``columns`` (key to heading)."""
-    if as_json:
+def listing(
+    rows: Sequence[Row],
+    columns: Mapping[str, str],
+    *,
+    as_json: bool = False,
+    notation: str = "table",
+) -> None:
+    """Print rows: all their keys in JSON, or ``columns`` (key to heading) in a table or CSV."""
+    if as_json or notation == "json":
         _print_json(list(rows))
+        return
+    if notation == "csv":
+        lines = [list(columns), *([row[key] for key in columns] for row in rows)]
+        click.echo(spreadsheets.lines(lines), nl=False)
         return
     cells = [list(columns.values()), *([_text(row[key]) for key in columns] for row in rows)]
     numeric = [_is_numeric([row[key] for row in rows]) for key in columns]
     widths = [max(_width(line[i]) for line in cells) for i in range(len(columns))]
-    for line in cells:
+    for number, line in enumerate(cells):
         padded = (
             _pad(cell, width, right=right)
             for cell, width, right in zip(line, widths, numeric, strict=True)
         )
-        click.echo("  ".join(padded).rstrip())
+        text = "  ".join(padded).rstrip()
+        click.echo(_painted(text) if number else click.style(text, bold=True))
 
 
 def record(row: Row, *, as_json: bool) -> None:
@@ -53,16 +67,47 @@ def record(row: Row, *, as_json: bool) -> None:
 
 
 def done(sentence: str, row: Row, *, as_json: bool) -> None:
-    """Say what was done: the row in JSON, or the sentence."""
+    """Say what was done, or of a dry run would be: the row in JSON, or the sentence."""
+    rehearsed = is_rehearsal()
     if as_json:
-        _print_json(row)
+        _print_json({**row, "dry_run": True} if rehearsed else row)
     else:
-        click.echo(escape(sentence))
+        click.echo(
+            escape(f"Nothing is changed; it would be: {sentence}" if rehearsed else sentence)
+        )
+
+
+_REHEARSAL = "cloudweb.cli.rehearsal"
+
+
+def rehearse() -> None:
+    """Have the command that runs change nothing."""
+    click.get_current_context().find_root().meta[_REHEARSAL] = True
+
+
+def is_rehearsal() -> bool:
+    """Whether the command that runs is to change nothing."""
+    context = click.get_current_context(silent=True)
+    return context is not None and _REHEARSAL in context.meta
 
 
 def warn(sentence: str) -> None:
     """One line on standard error."""
     click.echo(f"warning: {escape(sentence)}", err=True)
+
+
+_COLOURS = {
+    "green": ("ACTIVE", "STARTED", "open", "up", "success", "active", "valid", "answers"),
+    "red": ("ERROR", "error", "unreachable", "offline", "away", "DELETED", "revoked", "expired"),
+    "yellow": ("BUILD", "REBOOT", "PENDING", "pending", "running", "submitted", "drained"),
+}
+_WORDS = {word: colour for colour, words in _COLOURS.items() for word in words}
+_WORD = re.compile(rf"(?<=  )(?:{'|'.join(_WORDS)})(?=  |$)")
+
+
+def _painted(line: str) -> str:
+    """The line with the states that stand in cells of their own coloured."""
+    return _WORD.sub(lambda found: click.style(found[0], fg=_WORDS[found[0]]), line)
 
 
 def _print_json(value: object) -> None:

@@ -19,6 +19,8 @@ class Refused(click.ClickException):
 
 def sentence(error: Exception) -> str | None:
     """What to tell about an error somebody at a terminal can do something about; else None."""
+    if isinstance(error, Refused):
+        return error.message
     if isinstance(error, Fault):
         return f"{error.message} ({error.details})" if error.details else error.message
     if isinstance(error, (SettingsError, OSError)):

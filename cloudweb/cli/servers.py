@@ -4,20 +4,23 @@ from typing import Any
 
 import click
 
-from cloudweb.cli import printing
+from cloudweb.cli import lists, printing
 from cloudweb.cli.door import Door, pass_door
+from cloudweb.cli.late import LateGroup
+from cloudweb.cli.lists import Wanted
 from cloudweb.cli.operations import COLUMNS as OPERATION_COLUMNS
 from cloudweb.cli.operations import operation_row
-from cloudweb.domain import operations, servers
-from cloudweb.domain.servers import Filter, ServerRow
-from cloudweb.models import OperState
+from cloudweb.domain import operation_lists, server_lists, server_views
+from cloudweb.domain.server_lists import Filter, ServerRow
+from cloudweb.models import OperState, Server
 
-_COLUMNS = {
+COLUMNS = {
     "id": "ID",
     "name": "NAME",
     "status": "STATUS",
     "owner": "OWNER",
     "backend": "BACKEND",
+    "node": "NODE",
     "flavor": "FLAVOR",
     "ipv4": "IPV4",
     "open_operation": "TO DO",
@@ -25,7 +28,22 @@ _COLUMNS = {
 }
 
 
-@click.group()
+_LATE = {
+    "create": ("server_actions:create", "Make a server for a user."),
+    "failover": ("moving:failover", "Shut a server down and start it on another node."),
+    "inspect": ("inspecting:server", "Show a server, and its instance as its cluster has it."),
+    "modify": ("server_actions:modify", "Change what is known of a server."),
+    "reboot": ("server_actions:reboot", "Have servers rebooted."),
+    "remove": ("server_actions:remove", "Have servers removed with their disks."),
+    "shutdown": ("server_actions:shutdown", "Have servers shut down."),
+    "start": ("server_actions:start", "Have servers started."),
+    "import": ("adoption:import_", "Make a server of an instance that runs already."),
+    "migrate": ("moving:migrate", "Bring a server to another node while it runs."),
+    "place": ("placement:place", "Show where a new server would go; nothing is made."),
+}
+
+
+@click.group(cls=LateGroup, late=_LATE)
 def server() -> None:
     """Everybody's servers."""
 
@@ -37,8 +55,7 @@ def server() -> None:
 @click.option("--owner", default="", metavar="EMAIL", help="Only this user's.")
 @click.option("--deleted", is_flag=True, help="Those that were deleted.")
 @click.option("--after", "after_id", type=int, default=0, metavar="ID", help="Only later ones.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
-@printing.as_json
+@lists.options(server_lists.FIELDS, limit=100)
 @pass_door
 def list_(
     door: Door,
@@ -48,20 +65,20 @@ def list_(
     owner: str,
     deleted: bool,
     after_id: int,
-    limit: int,
-    as_json: bool,
+    wanted: Wanted,
 ) -> None:
-    """Show servers, by id."""
-    wanted = Filter(
+    """Show servers, by id; the deleted ones only when they are asked for."""
+    narrowed = Filter(
         text=text,
         state=OperState(state) if state else None,
         backend_id=backend_id,
         owner=owner,
-        deleted=deleted,
+        deleted=True if deleted else None if wanted.selection.names("deleted") else False,
     )
+    query = server_lists.rows().where(*narrowed.conditions(), Server.id > after_id)
     with door.reading() as session:
-        found = servers.list_rows(session, wanted, after_id=after_id, limit=limit)
-    printing.listing([_row(each) for each in found], _COLUMNS, as_json=as_json)
+        found = wanted.select(session, query.order_by(Server.id))
+    wanted.show([server_row(ServerRow(*each)) for each in found], COLUMNS)
 
 
 @server.command()
@@ -71,10 +88,10 @@ def list_(
 def show(door: Door, server_id: int, as_json: bool) -> None:
     """Show one server, deleted or not, with its newest operations."""
     with door.reading() as session:
-        row = servers.get_row(session, server_id)
-        view = servers.get(session, door.identity, server_id)
-        found = operations.list_recent(session, server_id=server_id)
-    shown = _row(row) | {
+        row = server_lists.get_row(session, server_id)
+        view = server_views.get(session, door.identity, server_id)
+        found = operation_lists.list_recent(session, server_id=server_id)
+    shown = server_row(row) | {
         "image": row.server.image_ref,
         "updated": row.server.updated,
         "metadata": view.metadata,
@@ -88,7 +105,8 @@ def show(door: Door, server_id: int, as_json: bool) -> None:
     printing.listing(rows, OPERATION_COLUMNS, as_json=False)
 
 
-def _row(each: ServerRow) -> dict[str, Any]:
+def server_row(each: ServerRow) -> dict[str, Any]:
+    """A server as it is printed."""
     return {
         "id": each.server.id,
         "name": each.server.name,
@@ -96,6 +114,7 @@ def _row(each: ServerRow) -> dict[str, Any]:
         "state": each.server.state.value,
         "owner": each.owner,
         "backend": each.backend_name,
+        "node": each.server.node,
         "instance": each.server.instance_name,
         "flavor": each.flavor.name,
         "ipv4": each.ipv4,

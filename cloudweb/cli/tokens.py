@@ -1,17 +1,19 @@
 """``cloudweb token``: the API tokens of users."""
 
 import click
-import sqlalchemy as sa
 
-from cloudweb.cli import printing
-from cloudweb.cli.door import Door, days_from_now, pass_door
-from cloudweb.domain import accounts
+from cloudweb.cli import lists, printing
+from cloudweb.cli.door import Door, days_from_now, dry_run, pass_door, reason_option
+from cloudweb.cli.lists import Wanted
+from cloudweb.domain import accounts, token_lists
 from cloudweb.faults import ItemNotFound
-from cloudweb.models import Token, utc_now
+from cloudweb.models import Token
 
 _COLUMNS = {
     "id": "ID",
+    "user": "USER",
     "name": "NAME",
+    "scope": "SCOPE",
     "state": "STATE",
     "created": "CREATED",
     "expires": "EXPIRES",
@@ -35,21 +37,39 @@ def token() -> None:
     type=click.IntRange(1, 36_500),
     help="How long it is good for. Default: until it is revoked.",
 )
+@click.option(
+    "--scope",
+    type=click.Choice(["read", "write"]),
+    default="write",
+    show_default=True,
+    help="Whether it may change anything.",
+)
+@reason_option
+@dry_run
 @printing.as_json
 @pass_door
-def add(door: Door, email: str, name: str, expires_days: int | None, as_json: bool) -> None:
+def add(
+    door: Door, email: str, name: str, expires_days: int | None, scope: str, as_json: bool
+) -> None:
     """Make a token; it is shown only now, and kept as a hash."""
     expires = days_from_now(expires_days)
     with door.changing() as session:
         owner = accounts.get(session, email)
-        text = accounts.add_token(session, door.identity, owner, name=name, expires=expires)
-    shown = {"user": owner.email, "name": name, "expires": expires, "token": text}
+        text = accounts.add_token(
+            *(session, door.identity, owner),
+            name=name,
+            expires=expires,
+            read_only=scope == "read",
+        )
+    shown = {"user": owner.email, "name": name, "scope": scope, "expires": expires, "token": text}
     printing.record(shown, as_json=as_json)
 
 
 @token.command()
 @_user
 @_name
+@reason_option
+@dry_run
 @printing.as_json
 @pass_door
 def revoke(door: Door, email: str, name: str, as_json: bool) -> None:
@@ -64,31 +84,20 @@ def revoke(door: Door, email: str, name: str, as_json: bool) -> None:
 
 
 @token.command("list")
-@_user
-@printing.as_json
+@click.option("--user", "email", metavar="EMAIL", help="Only this user's.")
+@lists.options(token_lists.FIELDS)
 @pass_door
-def list_(door: Door, email: str, as_json: bool) -> None:
-    """Show the user's tokens, without what makes them tokens."""
+def list_(door: Door, email: str | None, wanted: Wanted) -> None:
+    """Show tokens, without what makes them tokens."""
+    query = token_lists.rows()
     with door.reading() as session:
-        owner = accounts.get(session, email)
-        tokens = session.scalars(
-            sa.select(Token).where(Token.user_id == owner.id).order_by(Token.id)
-        ).all()
-    rows = [
-        {
-            "id": each.id,
-            "name": each.name,
-            "state": _state(each),
-            "created": each.created,
-            "expires": each.expires,
-            "revoked": each.revoked,
-        }
-        for each in tokens
-    ]
-    printing.listing(rows, _COLUMNS, as_json=as_json)
+        if email is not None:
+            query = query.where(Token.user_id == accounts.get(session, email).id)
+        rows = [_row(*each) for each in wanted.select(session, query)]
+    wanted.show(rows, _COLUMNS)
 
 
-def _state(each: Token) -> str:
-    if each.revoked is not None:
-        return "revoked"
-    return "expired" if each.expires is not None and each.expires <= utc_now() else "valid"
+def _row(each: Token, user: str, scope: str, state: str) -> dict[str, object]:
+    keys = ("id", "name", "created", "expires", "revoked")
+    facts = {key: getattr(each, key) for key in keys}
+    return facts | {"user": user, "scope": scope, "state": state}
