@@ -9,7 +9,7 @@ README = HERE / "README.md"
 
 # Ranges: what the code is written against. What is tested and installed, to the byte, is in
 # requirements/*.txt, which `make lock` makes from this file. Reasons: docs/dependencies.md.
-INSTALL_REQUIRES = [
+SERVER_REQUIRES = [
     "SQLAlchemy>=2.1,<2.2",
     "PyMySQL>=1.1",
     "alembic>=1.14",
@@ -18,6 +18,8 @@ INSTALL_REQUIRES = [
     "colander>=2.0",
     "cryptography>=43",
     "defusedxml>=0.7.1",
+    "markdown-it-py>=3,<5",
+    "nh3>=0.2.18",
     "orjson>=3.10",
     "pika>=1.3.2,<2",
     "plaster-pastedeploy>=1.0",
@@ -26,6 +28,7 @@ INSTALL_REQUIRES = [
     "pyramid>=2.1,<3",
     "pyramid-jinja2>=2.10",
     "requests>=2.32",
+    "segno>=1.6,<2",
     "waitress>=3.0.1",
 ]
 
@@ -33,9 +36,11 @@ TEST_REQUIRES = [
     "WebTest>=3.0.1",
     "coverage>=7.6",
     "hypothesis>=6.100",
+    "openapi-spec-validator>=0.7",
     "playwright>=1.48",
     "pytest>=8.3",
     "pytest-timeout>=2.3",
+    "schemathesis>=4,<5",
 ]
 
 DEV_REQUIRES = [
@@ -50,8 +55,9 @@ DEV_REQUIRES = [
     "uv>=0.5",
 ]
 
-# What runs on a Ganeti master beside Ganeti itself: the event agents and nothing of the web.
+# What runs on a Ganeti node beside Ganeti itself: the agents, and nothing of the web.
 AGENT_REQUIRES = [
+    "click>=8.1",
     "pika>=1.3.2,<2",
 ]
 
@@ -73,8 +79,10 @@ setup(
         ],
     },
     zip_safe=False,
-    install_requires=INSTALL_REQUIRES,
+    # Nobody needs everything: a node of Ganeti wants cloudweb[agent], a site cloudweb[server].
+    install_requires=[],
     extras_require={
+        "server": SERVER_REQUIRES,
         "agent": AGENT_REQUIRES,
         "test": TEST_REQUIRES,
         "dev": DEV_REQUIRES,
@@ -85,6 +93,9 @@ setup(
             "cloudweb-worker = cloudweb.backend.worker:main",
             "cloudweb-consumer = cloudweb.backend.amqp.consumer:main",
             "cloudweb-eventd = cloudweb.backend.agents.eventd:main",
+            "cloudweb-hook = cloudweb.backend.agents.hook:main",
+            "cloudweb-progress-monitor = cloudweb.backend.agents.progress:main",
+            "cloudweb-vncproxy = cloudweb.backend.vncproxy.__main__:main",
         ],
         "paste.app_factory": [
             "main = cloudweb:main",

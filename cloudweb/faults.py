@@ -47,6 +47,12 @@ class Unauthorized(Fault):
     name, code, sentence = "unauthorized", 401, "No user found."
 
 
+class TermsPending(Unauthorized):
+    """Whoever asks is known, and has yet to accept the terms of use."""
+
+    sentence = "Pending approval terms"
+
+
 class Forbidden(Fault):
     name, code, sentence = "forbidden", 403, "Request not allowed."
 
@@ -93,3 +99,57 @@ class ImpossibleMessage(Fault):
     """A message from the bus that can never be applied: for the dead letters."""
 
     name, code, sentence = "badRequest", 400, "The message makes no sense."
+
+
+# What the federation refuses, in the words its clients know.
+
+
+class TokenRequired(Fault):
+    name, code = "unauthorized", 401
+    sentence = (
+        "Could not verify your access level for that URL.\nYou have to login with proper token"
+    )
+
+
+class PromotionRefused(Fault):
+    name, code, sentence = "unauthorized", 401, "You are not allowed to promote a flavor."
+
+
+class RegionCredentialsRefused(Fault):
+    """The region does not know the token that the caller brought, or none came."""
+
+    name, code = "unauthorized", 401
+    sentence = (
+        "Your credentials are wrong and the request requires user authentication Please check it"
+    )
+
+
+class UnknownThere(ItemNotFound):
+    """No such promoted flavor, region, or flavor in a region."""
+
+    sentence = "Not Found Flavor"
+
+
+class RoleMissing(Fault):
+    name, code = "badMethod", 405
+    sentence = (
+        "The method specified in the Request-Line is not allowed for the resource identified by "
+        "the Request-URI."
+    )
+
+
+class NotAllowed(Fault):
+    """Not this, of this flavor."""
+
+    name, code = "badMethod", 405
+    sentence = "The method specified in the Request-Line is not allowed."
+
+
+class BadGateway(Fault):
+    """A region, or the identity manager, is away or talks nonsense."""
+
+    name, code = "badGateway", 502
+    sentence = (
+        "Cannot connet to Openstack infrastructure. It could happen because it is down, it is not "
+        "reachable or credentials are wrong. Please check it"
+    )

@@ -18,11 +18,16 @@ _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", 
 
 def setup(settings: Settings) -> None:
     """Log to stderr as the settings say; call once, when a process starts."""
+    to_stderr(settings.log_format, settings.log_level)
+
+
+def to_stderr(log_format: str, log_level: str) -> None:
+    """Log to stderr, as ``json`` or ``text``; call once, when a process starts."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if settings.log_format == "json" else _Text())
+    handler.setFormatter(_Json() if log_format == "json" else _Text())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level)
+    root.setLevel(log_level)
     for chatty in ("pika", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)

@@ -24,6 +24,12 @@ SUBMISSIONS = Counter(
     ("backend", "outcome"),
     registry=REGISTRY,
 )
+DECISIONS = Counter(
+    "cloudweb_decisions_total",
+    "Operations that clusters declined, by what followed: again, elsewhere, over.",
+    ("decision",),
+    registry=REGISTRY,
+)
 BACKEND_UP = Gauge(
     "cloudweb_backend_up",
     "Whether the cluster answered last time.",
@@ -38,6 +44,22 @@ LANE_CLOSED = Gauge(
 )
 OPERATIONS = Gauge(
     "cloudweb_operations", "Operations open or failed, by state.", ("state",), registry=REGISTRY
+)
+DRIFT = Gauge(
+    "cloudweb_drift",
+    "Differences between servers and instances as last compared, by cluster and kind.",
+    ("backend", "kind"),
+    registry=REGISTRY,
+)
+AUDIT_BROKEN = Gauge(
+    "cloudweb_audit_broken",
+    "Whether the seals of the audit did not hold when they were last computed again.",
+    registry=REGISTRY,
+)
+AUDIT_VERIFIED = Gauge(
+    "cloudweb_audit_verified_timestamp_seconds",
+    "When the seals of the audit were last computed again; 0 for never.",
+    registry=REGISTRY,
 )
 
 

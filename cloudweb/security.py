@@ -1,5 +1,6 @@
 """Who a request is from and what they may do: tokens for APIs, a cookie for people."""
 
+import dataclasses
 import enum
 from typing import Any
 
@@ -9,12 +10,14 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import Denied
 
-from cloudweb.domain import accounts
+from cloudweb import callers
+from cloudweb.domain import accounts, user_acts
 from cloudweb.domain.identity import Identity
+from cloudweb.domain.infrastructures import MANAGERS
 from cloudweb.models import Role, unit_of_work, utc_now
 from cloudweb.settings import Settings
 
-API_PREFIXES = ("/api", "/plankton")
+API_PREFIXES = ("/api", "/plankton", "/im", "/v1")
 """Where tokens are the credential and cookies are never looked at."""
 
 _TOUCH_AFTER_S = 60
@@ -28,7 +31,25 @@ class Permission(enum.StrEnum):
     DASHBOARD_VIEW = "dashboard:view"
     SERVER_ACT = "server:act"
     SERVER_DESTROY = "server:destroy"
+    SERVER_MOVE = "server:move"
     BACKEND_DRAIN = "backend:drain"
+    BACKEND_ADOPT = "backend:adopt"
+    CATALOGUE_MANAGE = "catalogue:manage"
+    QUEUE_MANAGE = "queue:manage"
+    OPERATION_MANAGE = "operation:manage"
+    RECONCILE = "reconcile"
+    RECONCILE_COMPARE = "reconcile:compare"
+    POOL_MANAGE = "pool:manage"
+    POOL_REMOVE = "pool:remove"
+    NETWORK_MANAGE = "network:manage"
+    NETWORK_DESTROY = "network:destroy"
+    USER_MANAGE = "user:manage"
+    VIEW_SAVE = "view:save"
+    ACCOUNT_OWN = "account:own"
+    AUDIT_VIEW = "audit:view"
+    TERMS_DRAFT = "terms:draft"
+    TERMS_PUBLISH = "terms:publish"
+    TERMS_ACCEPT = "terms:accept"
 
 
 def role_principal(role: Role) -> str:
@@ -37,19 +58,68 @@ def role_principal(role: Role) -> str:
 
 
 _STAFF = tuple(role for role in Role if role is not Role.USER)
-_GRANTS = {
+GRANTS = {
     Permission.DASHBOARD_VIEW: _STAFF,
     Permission.SERVER_ACT: (Role.HELPDESK, Role.OPERATOR, Role.ADMIN),
     Permission.SERVER_DESTROY: (Role.ADMIN,),
+    Permission.SERVER_MOVE: (Role.OPERATOR, Role.ADMIN),
     Permission.BACKEND_DRAIN: (Role.OPERATOR, Role.ADMIN),
+    Permission.BACKEND_ADOPT: (Role.OPERATOR, Role.ADMIN),
+    Permission.QUEUE_MANAGE: (Role.OPERATOR, Role.ADMIN),
+    Permission.OPERATION_MANAGE: (Role.OPERATOR, Role.ADMIN),
+    Permission.RECONCILE_COMPARE: (Role.HELPDESK, Role.OPERATOR, Role.ADMIN),
+    Permission.RECONCILE: (Role.OPERATOR, Role.ADMIN),
+    Permission.POOL_MANAGE: (Role.OPERATOR, Role.ADMIN),
+    Permission.POOL_REMOVE: (Role.ADMIN,),
+    Permission.NETWORK_MANAGE: (Role.OPERATOR, Role.ADMIN),
+    Permission.NETWORK_DESTROY: (Role.ADMIN,),
+    Permission.USER_MANAGE: (Role.ADMIN,),
+    Permission.AUDIT_VIEW: (Role.VIEWER, Role.OPERATOR, Role.ADMIN),
+    Permission.TERMS_DRAFT: (Role.OPERATOR, Role.ADMIN),
+    Permission.TERMS_PUBLISH: (Role.ADMIN,),
+    Permission.CATALOGUE_MANAGE: MANAGERS,
+    Permission.VIEW_SAVE: _STAFF,
+    Permission.ACCOUNT_OWN: tuple(Role),
 }
+"""Which roles may do what: the one table behind the pages, the API, the tests and the documents."""
+
+MEANINGS = {
+    Permission.DASHBOARD_VIEW: "see every page, search, export lists",
+    Permission.SERVER_ACT: "start, shut down, reboot a VM",
+    Permission.SERVER_DESTROY: "destroy a VM, remove instances without a server",
+    Permission.SERVER_MOVE: "move a VM to another node, empty a node",
+    Permission.BACKEND_DRAIN: "drain, undrain a backend, take it offline and back",
+    Permission.BACKEND_ADOPT: "adopt a whole cluster",
+    Permission.QUEUE_MANAGE: "apply or drop a dead letter",
+    Permission.OPERATION_MANAGE: "cancel, retry an operation",
+    Permission.RECONCILE_COMPARE: "compare clusters with the database",
+    Permission.RECONCILE: "mend differences",
+    Permission.POOL_MANAGE: "reserve and release values of pools, extend them",
+    Permission.POOL_REMOVE: "shrink and remove pools",
+    Permission.NETWORK_MANAGE: "drain, undrain a network, make it on every cluster",
+    Permission.NETWORK_DESTROY: "remove a network",
+    Permission.USER_MANAGE: "accept, reject, deactivate users; roles, sessions, second factors",
+    Permission.AUDIT_VIEW: "see everybody's acts in the audit",
+    Permission.TERMS_DRAFT: "write drafts of the terms of use",
+    Permission.TERMS_PUBLISH: "publish terms of use",
+    Permission.CATALOGUE_MANAGE: "promote and demote flavors",
+    Permission.VIEW_SAVE: "save views of lists, share them",
+    Permission.ACCOUNT_OWN: "see and change one's own account",
+}
+"""The same permissions in words."""
 
 ADMIN_ACL = [
     (Allow, role_principal(role), permission)
-    for permission, roles in _GRANTS.items()
+    for permission, roles in GRANTS.items()
     for role in roles
 ]
 """What each role may do in the dashboard."""
+
+ACCOUNT_ACL = [
+    (Allow, "door:dashboard", Permission.ACCOUNT_OWN),
+    (Allow, "door:dashboard", Permission.TERMS_ACCEPT),
+]
+"""Whoever is signed in has an account."""
 
 API_ACL = [
     (Allow, "door:api", Permission.API_READ),
@@ -58,9 +128,31 @@ API_ACL = [
 """Whoever has a token may use the API, on what is theirs."""
 
 
+FEDERATION_ACL = [
+    (Allow, "door:api", Permission.API_READ),
+    (Allow, "door:api", Permission.API_WRITE),
+]
+"""Whoever may be known by the federation; what is theirs, the domain says."""
+
+CATALOGUE_ACL = [
+    (Allow, "door:api", Permission.API_READ),
+    *(
+        (Allow, f"api:{role.value}", Permission.CATALOGUE_MANAGE)
+        for role in GRANTS[Permission.CATALOGUE_MANAGE]
+    ),
+]
+"""Everybody reads promoted flavors; flavor managers make them."""
+
+
 def allows(role: Role, permission: Permission) -> bool:
     """Whether the dashboard lets this role do this kind of thing."""
-    return role in _GRANTS.get(permission, ())
+    return role in GRANTS.get(permission, ())
+
+
+def who_may(permission: str) -> str:
+    """The roles that may do this, in words; nothing for what no role gives."""
+    found = {each.value: roles for each, roles in GRANTS.items()}.get(permission, ())
+    return " or ".join(role.value for role in found)
 
 
 def is_api(path: str) -> bool:
@@ -68,6 +160,30 @@ def is_api(path: str) -> bool:
     return path.startswith(API_PREFIXES) and (
         path in API_PREFIXES or path.startswith(tuple(f"{prefix}/" for prefix in API_PREFIXES))
     )
+
+
+def is_page(path: str) -> bool:
+    """Whether this path belongs to the pages that people see."""
+    return path.startswith(("/admin", "/account", "/terms"))
+
+
+def known_identity(request: Request) -> Identity | None:
+    """Who the request is from, if that was found out already; asks nothing."""
+    found: Identity | None = getattr(request, "_cloudweb_identity", None)
+    return found
+
+
+def with_reason(request: Request, reason: str) -> None:
+    """What is done from here on in this request is done for this reason, says the audit."""
+    request._cloudweb_identity = dataclasses.replace(request.identity, reason=reason)
+
+
+def federation_path(path: str) -> str | None:
+    """The path as the federation's tree has it, which is at ``/v1`` and at ``/api/v1``; or None."""
+    path = path.removeprefix("/api") if path.startswith("/api/v1") else path
+    if path == "/v1":
+        return "/v1/"
+    return path if path.startswith("/v1/") else None
 
 
 class SecurityPolicy:
@@ -90,9 +206,15 @@ class SecurityPolicy:
         identity = self.identity(request)
         if identity is None:
             return Denied("No valid credential came with the request.")
+        if identity.owes_terms and permission != Permission.TERMS_ACCEPT:
+            return Denied("The terms of use are not accepted.")
+        if not identity.may_write and permission != Permission.API_READ:
+            return Denied("This token may only read.")
         principals = [f"door:{identity.door}"]
         if identity.door == "dashboard":
             principals.append(role_principal(identity.role))
+        elif identity.door == "api":
+            principals.append(f"api:{identity.role.value}")
         return self._acl.permits(context, principals, permission)
 
     def remember(self, request: Request, userid: str, **kw: Any) -> list[tuple[str, str]]:
@@ -103,6 +225,8 @@ class SecurityPolicy:
 
 
 def _identify(request: Request) -> Identity | None:
+    if federation_path(request.path_info) is not None:
+        return callers.identify(request)
     if is_api(request.path_info):
         token = request.headers.get("X-Auth-Token", "")
         if not token or len(token) > 200:
@@ -120,14 +244,18 @@ def _from_cookie(request: Request) -> Identity | None:
     found = accounts.find_session(request.db, text, idle_s=request.conf.session_idle_s)
     if found is None:
         return None
-    session, user = found
+    session, user, owes_terms = found
+    request.proved = session.created
     if (utc_now() - session.last_seen).total_seconds() > _TOUCH_AFTER_S and request.method in (
         "GET",
         "HEAD",
     ):
         with unit_of_work(request.sessions) as own:
-            accounts.touch_session(own, session.id)
-    return Identity(user.id, user.email, user.role, "dashboard", request.remote, request.request_id)
+            user_acts.touch(own, user.id, session.id)
+    return Identity(
+        *(user.id, user.email, user.role, "dashboard", request.remote, request.request_id),
+        owes_terms=owes_terms,
+    )
 
 
 def SESSION_COOKIE(conf: Settings) -> str:  # noqa: N802
@@ -149,7 +277,16 @@ def set_session_cookie(request: Request, response: Response, text: str) -> None:
 
 def drop_session_cookie(request: Request, response: Response) -> None:
     """Take the session from the browser."""
-    response.delete_cookie(SESSION_COOKIE(request.conf), path="/")
+    # Not delete_cookie: without Secure a browser ignores whatever is said of a __Host- cookie.
+    response.set_cookie(
+        SESSION_COOKIE(request.conf),
+        "",
+        max_age=0,
+        path="/",
+        secure=request.conf.session_cookie_secure,
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 def includeme(config: Configurator) -> None:

@@ -15,18 +15,19 @@ from pyramid.tweens import EXCVIEW, INGRESS
 
 from cloudweb import faults, logs, metrics, wire
 from cloudweb.models import unit_of_work
-from cloudweb.security import API_PREFIXES, is_api
-from cloudweb.views import errors
+from cloudweb.security import API_PREFIXES, federation_path, is_api
+from cloudweb.views import attempts, delivery, errors
 
 _log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+_UNLOGGED = "/vmapi/"
 _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,50}")
 
 Handler = Callable[[Request], Response]
 
 
 def front(handler: Handler, registry: Registry) -> Handler:
-    """Settles the request's id and notation, refuses what is too large, logs one line.
+    """Settles the request's id and notation, refuses what is too large, compresses, logs one line.
 
     It is outermost, so whatever fails below is answered in the caller's notation.
     """
@@ -39,7 +40,10 @@ def front(handler: Handler, registry: Registry) -> Handler:
         request.notation = wire.Notation.JSON
         try:
             response = _answer(request, handler)
+            if is_api(request.path_info):
+                response = delivery.deliver(request, response)
             response.headers["X-Request-Id"] = request.request_id
+            attempts.note(request, response.status_code)
             _finish(request, response, time.perf_counter() - started)
             return response
         finally:
@@ -69,9 +73,18 @@ def _answer(request: Request, handler: Handler) -> Response:
 
 
 def _settle_notation(request: Request, path: str) -> None:
+    federation = federation_path(path)
+    if federation is not None:
+        # Names and ids may end in what elsewhere is a suffix.
+        request.notation = wire.negotiate_loosely(request.headers.get("Accept", ""))
+        request.path_info = federation
+        return
     # Exactly "/api/.json" is a version document: the name before the dot is empty.
     path, request.notation = wire.negotiate(path, request.headers.get("Accept", ""))
     request.path_info = f"{path}/" if path in API_PREFIXES else path
+    # Traversal would go up: DELETE of a server's key ".." would be DELETE of the server.
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        raise faults.BadRequest("Not found.")
 
 
 def _check_size(request: Request) -> None:
@@ -100,20 +113,24 @@ def _finish(request: Request, response: Response, seconds: float) -> None:
         "request",
         extra={
             "method": request.method,
-            "path": request.path_info if request.method else "",
+            "path": _shown(request.path_info) if request.method else "",
             "status": response.status_code,
             "ms": round(seconds * 1000, 1),
         },
     )
 
 
+def _shown(path: str) -> str:
+    """The path as the log may have it: what instances read by is a credential."""
+    return f"{_UNLOGGED}…" if _UNLOGGED in path else path
+
+
 def transaction(handler: Handler, registry: Registry) -> Handler:
     """One unit of work a request; it rolls back before an error page is drawn."""
-    factory = registry["cloudweb.sessions"]
 
     def tween(request: Request) -> Response:
         write = request.method not in ("GET", "HEAD", "OPTIONS")
-        with unit_of_work(factory, write=write) as session:
+        with unit_of_work(request.sessions, write=write) as session:
             request.db = session
             try:
                 response = handler(request)
@@ -129,4 +146,9 @@ def transaction(handler: Handler, registry: Registry) -> Handler:
 def includeme(config: Configurator) -> None:
     """Put both where they belong."""
     config.add_tween("cloudweb.tweens.front", under=INGRESS, over=EXCVIEW)
+    config.add_tween(
+        "cloudweb.views.dashboard.holding.tween_factory",
+        under="cloudweb.tweens.front",
+        over=EXCVIEW,
+    )
     config.add_tween("cloudweb.tweens.transaction", under=EXCVIEW)

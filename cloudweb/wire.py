@@ -2,9 +2,10 @@
 
 import collections
 import enum
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 import defusedxml
@@ -12,12 +13,14 @@ import orjson
 from defusedxml.ElementTree import DefusedXMLParser
 
 from cloudweb import faults
-from cloudweb.shapes.base import Shape
+from cloudweb.shapes.base import ElementValue, Listing, Shape
 
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 MAX_DEPTH = 32
 _MAX_ELEMENTS = 2000
 _CHUNK = 16_384
+
+Key = TypeVar("Key")
 
 
 class Notation(enum.StrEnum):
@@ -34,10 +37,12 @@ SUFFIXES = {".json": Notation.JSON, ".xml": Notation.XML, ".atom": Notation.ATOM
 def negotiate(path: str, accept: str) -> tuple[str, Notation]:
     """The path without its suffix, and the notation: by suffix, else by Accept, else JSON.
 
-    Accept is read as the documented API does: in written order, without weights.
+    One suffix is taken off: a key that ends in one is written with another. Only the versions,
+    whose own names are empty, exist as Atom. Accept is read as the documented API does: in written
+    order, without weights.
     """
     for suffix, notation in SUFFIXES.items():
-        if path.endswith(suffix):
+        if path.endswith(suffix if notation is not Notation.ATOM else f"/{suffix}"):
             return path.removesuffix(suffix), notation
     for item in accept.split(","):
         media = item.partition(";")[0].strip().lower()
@@ -46,15 +51,32 @@ def negotiate(path: str, accept: str) -> tuple[str, Notation]:
     return path, Notation.JSON
 
 
+def negotiate_loosely(accept: str) -> Notation:
+    """JSON where it will do at all, else XML where that will, else JSON: as the federation has it.
+
+    A weight of 0 rules a type out; other weights count for nothing.
+    """
+    wanted = set()
+    for item in accept.split(","):
+        media, _, parameters = item.partition(";")
+        weight = re.search(r"\bq\s*=\s*0(\.0*)?\s*(;|$)", parameters.lower())
+        if not weight:
+            wanted.add(media.strip().lower())
+    if wanted & {"*/*", "application/*", Notation.JSON.value}:
+        return Notation.JSON
+    return Notation.XML if wanted & {Notation.XML.value, "text/xml"} else Notation.JSON
+
+
 def dump_json(value: Any) -> bytes:
     """Compact JSON; times as ISO 8601."""
     return orjson.dumps(value)
 
 
-def render(shape: Shape, row: Any, notation: Notation, **extra: str) -> bytes:
-    """One object as a document; ``extra`` are scalars of this answer only."""
+def render(shape: Shape, row: Any, notation: Notation) -> bytes:
+    """One object as a document."""
     if notation is Notation.JSON:
-        return dump_json({shape.name: shape.to_json(row) | extra})
+        value = shape.to_json(row)
+        return dump_json({shape.name: value} if shape.enveloped else value)
     return (XML_HEAD + shape.to_xml(row, root=True)).encode()
 
 
@@ -68,7 +90,8 @@ def render_rows(shape: Shape, rows: Iterable[Any], notation: Notation) -> bytes:
 def join(shape: Shape, fragments: Sequence[bytes], notation: Notation) -> bytes:
     """Ready fragments as the document of their list."""
     if notation is Notation.JSON:
-        return b'{"%s":{"values":[%s]}}' % (shape.plural.encode(), b",".join(fragments))
+        items, form = b",".join(fragments), shape.listing.value.encode()
+        return form % (items if shape.listing is Listing.BARE else (shape.plural.encode(), items))
     opening = f"{XML_HEAD}<{shape.plural}{shape.xmlns}>".encode()
     return b"%s%s</%s>" % (opening, b"".join(fragments), shape.plural.encode())
 
@@ -97,8 +120,8 @@ class FragmentCache:
         shape: Shape,
         notation: Notation,
         whose: tuple[Any, int | None],
-        versions: Callable[[], Sequence[tuple[int, int]]],
-        load: Callable[[list[int]], Iterable[Any]],
+        versions: Callable[[], Sequence[tuple[Key, int]]],
+        load: Callable[[list[Key]], Iterable[Any]],
     ) -> bytes:
         """The list of the objects with these (id, version) pairs; ``load`` reads missing ones.
 
@@ -122,8 +145,8 @@ class FragmentCache:
         base: tuple[Any, ...],
         shape: Shape,
         notation: Notation,
-        versions: Sequence[tuple[int, int]],
-        load: Callable[[list[int]], Iterable[Any]],
+        versions: Sequence[tuple[Key, int]],
+        load: Callable[[list[Key]], Iterable[Any]],
     ) -> bytes:
         found = [self._pieces.get((base, *pair)) for pair in versions]
         missing = [pair[0] for pair, piece in zip(versions, found, strict=True) if piece is None]
@@ -137,6 +160,8 @@ class FragmentCache:
         return join(shape, [piece for piece in found if piece is not None], notation)
 
     def _keep_whole(self, slot: Any, number: int, whole: bytes) -> None:
+        if len(whole) > self._whole_bytes // 4:
+            return  # one such would put out everybody else's
         with self._lock:
             _, replaced = self._whole.pop(slot, (0, b""))
             self._whole[slot] = (number, whole)
@@ -170,13 +195,14 @@ def parse(body: bytes, content_type: str) -> Any:
     """The value of a request body, JSON or XML. Raises BadRequest."""
     media = content_type.partition(";")[0].strip().lower()
     if media == Notation.JSON:
-        return _parse_json(body)
+        return json_value(body)
     if media in (Notation.XML, "text/xml"):
         return _parse_xml(body)
     raise faults.BadRequest("Unsupported Content-Type." if media else "Missing Content-Type.")
 
 
-def _parse_json(body: bytes) -> Any:
+def json_value(body: bytes) -> Any:
+    """The value of a JSON document. Raises BadRequest."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -215,16 +241,22 @@ class _BoundedTree(TreeBuilder):
         return super().end(tag)
 
 
-def _parse_xml(body: bytes) -> Any:
+def xml_root(body: bytes) -> Element:
+    """The root element of a document without DTD and entities. Raises BadRequest."""
     parser = DefusedXMLParser(
         target=_BoundedTree(), forbid_dtd=True, forbid_entities=True, forbid_external=True
     )
     try:
         for start in range(0, len(body), _CHUNK):
             parser.feed(body[start : start + _CHUNK])
-        root = parser.close()
+        root: Element = parser.close()
     except (ParseError, defusedxml.DefusedXmlException, ValueError, LookupError):
         raise faults.BadRequest("Invalid XML data.") from None
+    return root
+
+
+def _parse_xml(body: bytes) -> Any:
+    root = xml_root(body)
     return {_tag(root): _element(root)}
 
 
@@ -235,16 +267,37 @@ def _tag(element: Element) -> str:
 def _element(element: Element, depth: int = 0) -> Any:
     """An element as JSON would have it: attributes and child elements are keys.
 
-    Children that all are ``<meta key="…">text</meta>`` are a mapping.
+    ``<meta key="…">text</meta>``, or children that all are such, are a mapping; those of a
+    personality are a list of files, each with its text as ``contents``; several children of one
+    name, and nothing else, are a list under it.
     """
     if depth > MAX_DEPTH:
         raise faults.BadRequest("Malformed request", details="It is nested too deeply.")
     children = list(element)
+    if _tag(element) == "personality":
+        return [_file(child) for child in children]
+    if _tag(element) == "meta" and not children:
+        return _keyed([element])
     if children and all(_tag(child) == "meta" for child in children):
-        return {child.get("key", ""): child.text or "" for child in children}
-    value: dict[str, Any] = {name.rpartition("}")[2]: text for name, text in element.items()}
+        return _keyed(children)
+    value = ElementValue({name.rpartition("}")[2]: text for name, text in element.items()})
+    if len(children) > 1 and not value and len({_tag(child) for child in children}) == 1:
+        return ElementValue({_tag(children[0]): [_element(child, depth + 1) for child in children]})
     for child in children:
         if _tag(child) in value:
             raise faults.BadRequest("Malformed request", details=f"{_tag(child)[:50]} comes twice.")
         value[_tag(child)] = _element(child, depth + 1)
+    return value
+
+
+def _file(element: Element) -> dict[str, str]:
+    if _tag(element) != "file" or len(element):
+        raise faults.BadRequest("Malformed personality in request", details="It holds files only.")
+    return {**element.attrib, "contents": (element.text or "").strip()}
+
+
+def _keyed(elements: Sequence[Element]) -> dict[str, str]:
+    value = {each.get("key", ""): each.text or "" for each in elements}
+    if len(value) != len(elements) or any(len(each) for each in elements):
+        raise faults.BadRequest("Malformed request", details="Each key is to come once, with text.")
     return value
