@@ -8,7 +8,7 @@ BASE = $(PYTHON) scripts/bootstrap.py base
 DEV = $(PYTHON) scripts/bootstrap.py dev
 
 .DEFAULT_GOAL := help
-.PHONY: bench demo-ganeti format help install lint lock run sure test test-ganeti
+.PHONY: bench chaos chaos-ganeti demo-ganeti docs format fuzz help install lint lock record-messages run screenshots story-ganeti sure test test-ganeti test-openstack
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ lint: ## ruff, mypy and import-linter
 format: ## rewrite the code as ruff formats it
 	@$(DEV) scripts/format.py
 
+docs: ## docs/api: the reference of the APIs, from the code, with examples that were run
+	@$(DEV) scripts/reference.py $(ARGS)
+
 install: ## .venv with everything for development, as locked
 	@$(DEV)
 
@@ -37,8 +40,29 @@ lock: ## renew requirements/*.txt from setup.py (ARGS=--upgrade for the newest o
 bench: ## what is measured, against what, as ratios
 	@$(DEV) scripts/bench.py $(ARGS)
 
+chaos: ## a whole cloud under load, killed, cut and poisoned for 10 minutes (ARGS="--seed 7 --seconds 60")
+	@$(DEV) scripts/chaos.py $(ARGS)
+
+chaos-ganeti: ## the same on two real Ganeti clusters, whose daemons are killed as well; needs root
+	@$(DEV) scripts/chaos.py --ganeti $(ARGS)
+
+screenshots: ## pictures of the dashboard for docs/images (ARGS="--all FOLDER": of every page)
+	@$(DEV) scripts/screenshots.py $(ARGS)
+
+fuzz: ## whatever the OpenAPI document allows and forbids, and broken XML, for 15 minutes (ARGS=seconds)
+	@$(DEV) scripts/fuzz.py $(ARGS)
+
 test-ganeti: ## the contract suite against a real Ganeti, brought up for it; needs root
 	@$(DEV) scripts/test_ganeti.py $(ARGS)
+
+test-openstack: ## the suite of the federation against a real Keystone and Nova, brought up for it
+	@$(DEV) scripts/test_openstack.py $(ARGS)
+
+record-messages: ## what the real agents say of a real Ganeti, for the tests; needs root
+	@$(DEV) scripts/record_messages.py
+
+story-ganeti: ## the administrator's guide on two real Ganeti clusters, step by step; needs root
+	@$(DEV) scripts/story_ganeti.py
 
 demo-ganeti: ## the whole story on a real Ganeti, step by step; needs root
 	@$(DEV) scripts/demo_ganeti.py $(ARGS)

@@ -24,27 +24,38 @@ class Load:
 
 
 class Connection:
-    """One kept connection."""
+    """One connection, kept for as long as the server keeps it: waitress ends it after a 304."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._port = port
+        self._socket: socket.socket | None = None
         self._buffer = memoryview(bytearray(4 << 20))
+
+    def _connect(self) -> socket.socket:
+        made = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
 
     def ask(self, request: bytes) -> int:
         """The status of the answer, once all of it is here."""
+        if self._socket is None:
+            self._socket = self._connect()
         self._socket.sendall(request)
         got, head_end = 0, -1
         while head_end < 0:
             got += self._receive(got)
             head_end = bytes(self._buffer[: min(got, 4096)]).find(b"\r\n\r\n")
         head = bytes(self._buffer[:head_end]).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
         while got < head_end + 4 + length:
             got += self._receive(got)
+        if b"\r\nconnection: close" in head:
+            self._socket.close()
+            self._socket = None
         return int(head[9:12])
 
     def _receive(self, at: int) -> int:
+        assert self._socket is not None
         count = self._socket.recv_into(self._buffer[at:])
         if not count:
             raise ConnectionError("The server closed the connection.")

@@ -47,7 +47,7 @@ from cloudweb.models import (
 from cloudweb.settings import Secret, Settings
 
 CLUSTER = "bench.example.org"
-TARGET = 0.4
+TARGET = 0.45
 _COURSE = ("queued", "waiting", "running", "success")
 _AT_A_TIME = 40
 
@@ -159,17 +159,17 @@ def publish(url: str, topology: Topology, bodies: list[bytes]) -> None:
     connection = pika.BlockingConnection(pika.URLParameters(url))
     channel = connection.channel()
     topology.declare(channel)
-    channel.queue_purge(topology.queue)
+    channel.queue_purge(topology.operations.name)
     properties = pika.BasicProperties(delivery_mode=2)
     for body in bodies:
-        channel.basic_publish(EXCHANGE, topology.routing_key, body, properties)
+        channel.basic_publish(EXCHANGE, topology.operations.keys[0], body, properties)
     while _waiting(channel, topology) < len(bodies):
         time.sleep(0.05)
     connection.close()
 
 
 def _waiting(channel: Any, topology: Topology) -> int:
-    declared = channel.queue_declare(topology.queue, passive=True)
+    declared = channel.queue_declare(topology.operations.name, passive=True)
     count: int = declared.method.message_count
     return count
 
@@ -177,8 +177,8 @@ def _waiting(channel: Any, topology: Topology) -> int:
 def remove(url: str, topology: Topology) -> None:
     connection = pika.BlockingConnection(pika.URLParameters(url))
     channel = connection.channel()
-    for queue in (topology.queue, topology.dead_queue):
-        channel.queue_delete(queue)
+    for name in topology.names:
+        channel.queue_delete(name)
     connection.close()
 
 
@@ -201,7 +201,7 @@ def run_floor(url: str, topology: Topology, count: int) -> float:
             channel.stop_consuming()
 
     started = time.perf_counter()
-    channel.basic_consume(topology.queue, on_message)
+    channel.basic_consume(topology.operations.name, on_message)
     channel.start_consuming()
     took = time.perf_counter() - started
     connection.close()

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from benchmarks import processes
 from benchmarks.measures import Line, compared, rounds
 from benchmarks.world import METADATA, World
+from cloudweb.domain import cards
 from cloudweb.models import Operation, unit_of_work
 
 PATH = "/api/v1.1/servers"
@@ -57,12 +58,14 @@ def _given(world: World, web: processes.Web, request: str) -> dict[str, Any]:
         arguments = session.scalar(
             sa.select(Operation.arguments).order_by(Operation.id.desc()).limit(1)
         )
+        network_id = cards.public_for(session, 0)[0].id
     return {
         "url": world.url,
         "user_id": world.newcomer.identity.user_id,
         "backend_id": world.backends[0].id,
         "flavor_id": world.flavor.id,
         "image_id": world.image_id,
+        "network_id": network_id,
         "metadata": METADATA,
         "arguments": arguments,
     }

@@ -17,6 +17,7 @@ from cloudweb.models import (
     unit_of_work,
     utc_now,
 )
+from tests.ports import free_port
 
 _HANG_S = 30.0
 _PACE_GET_S, _PACE_POST_S = 0.02, 0.1
@@ -31,7 +32,7 @@ def hanging(place: Path, world: World, seconds: float, count: int) -> list[Line]
     waits: list[tuple[float, float]] = []
     with Simulator(["alpha", "beta"], port=0, time_factor=0.01) as simulator:
         _join(world, simulator)
-        port = processes.free_port()
+        port = free_port()
         ini = processes.cloudweb_ini(place, world, port, worker_refresh_s=3600)
         with processes.web(place, ini, port) as web:
             for _ in range(count):

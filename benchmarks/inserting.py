@@ -36,7 +36,7 @@ def insert(sessions: SessionFactory, given: dict[str, Any]) -> None:
             flavor_id=given["flavor_id"],
             image_ref=given["image_id"],
             name="web-1",
-            nics=[Nic(index=0, network="public", firewall_profile="DISABLED")],
+            nics=[Nic(index=0, network_id=given["network_id"], firewall_profile="DISABLED")],
             metadata_items=[ServerMetadata(key=k, value=v) for k, v in given["metadata"].items()],
         )
         session.add(server)

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from benchmarks import processes
 from benchmarks.measures import Line, compared, counted, percentile, rounds
 from benchmarks.world import Owner, World
-from cloudweb.domain import servers
+from cloudweb.domain import server_views
 from cloudweb.models import unit_of_work
 from cloudweb.shapes.servers import SERVER
 from cloudweb.wire import FragmentCache, Notation
+from tests.ports import free_port
 
 PATH = "/api/v1.1/servers/detail"
 
@@ -30,7 +31,16 @@ def warm(place: Path, world: World, web: processes.Web, seconds: float, count: i
         request = processes.request_text("GET", PATH, world.many.token, accept=notation.value)
         with _ready(place, body, notation) as floor:
             lines += _warm_lines(notation.name, floor.port, web.port, request, seconds, count)
-    return lines
+    return [*lines, _xml_by_json(world, web, seconds, count)]
+
+
+def _xml_by_json(world: World, web: processes.Web, seconds: float, count: int) -> Line:
+    def took_ms(notation: Notation) -> float:
+        request = processes.request_text("GET", PATH, world.many.token, accept=notation.value)
+        return _mean(processes.load(web.port, request, clients=1, seconds=seconds))
+
+    pairs = rounds(count, lambda: took_ms(Notation.JSON), lambda: took_ms(Notation.XML))
+    return compared("the same list, warm, XML by JSON", pairs, "ms", at_most=1.5)
 
 
 @contextlib.contextmanager
@@ -44,7 +54,7 @@ def _ready(place: Path, body: bytes, notation: Notation) -> Iterator[processes.W
             f"content_type = {notation.value}",
         ]
     )
-    port = processes.free_port()
+    port = free_port()
     with processes.web(place, processes.write_ini(place, f"ready{port}", app, port), port) as web:
         yield web
 
@@ -128,8 +138,8 @@ def document(
             SERVER,
             notation,
             (owner.identity.user_id, 1),  # nothing changes here
-            lambda: servers.list_versions(session, owner.identity),
-            lambda ids: servers.load(session, ids),
+            lambda: server_views.list_versions(session, owner.identity),
+            lambda ids: server_views.load(session, ids),
         )
 
 
@@ -143,7 +153,8 @@ def fetch(connection: "psycopg.Connection[Any]", owner: Owner) -> int:
     ).fetchall()
     ids = [row[0] for row in rows]
     nics = connection.execute(
-        'SELECT server_id, "index", network, mac, ipv4, ipv6, firewall_profile FROM nics'
+        'SELECT server_id, "index", public, networks.id, networks.name, mac, ipv4, ipv6,'
+        " firewall_profile FROM nics JOIN networks ON networks.id = nics.network_id"
         ' WHERE server_id = ANY(%s) ORDER BY server_id, "index"',
         [ids],
     ).fetchall()

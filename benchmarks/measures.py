@@ -56,9 +56,10 @@ def compared(
     )
 
 
-def counted(name: str, value: float, unit: str, at_most: float) -> Line:
-    """A number that has a limit and no floor."""
-    return Line(name, "", f"{value:,.4g} {unit}".strip(), "", f"<= {at_most:g}", value <= at_most)
+def counted(name: str, value: float, unit: str, at_most: float | None = None) -> Line:
+    """A number that has no floor, and perhaps a limit."""
+    goal, met = ("", None) if at_most is None else (f"<= {at_most:g}", value <= at_most)
+    return Line(name, "", f"{value:,.4g} {unit}".strip(), "", goal, met)
 
 
 def table(lines: Sequence[Line]) -> str:

@@ -5,12 +5,11 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,6 @@ def folder() -> Iterator[Path]:
     """For ini files and logs."""
     with tempfile.TemporaryDirectory(prefix="cloudweb-bench-") as name:
         yield Path(name)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def write_ini(place: Path, name: str, app: str, port: int = 0) -> Path:
@@ -74,16 +66,30 @@ class Web:
         raise RuntimeError("VmRSS is not known here.")
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> bytes:
+        return self._asked("GET", path, headers)[1]
+
+    def ask(self, method: str, path: str, headers: dict[str, str], body: Any = None) -> bytes:
+        """What is answered; a body goes as JSON."""
+        given = headers if body is None else headers | {"Content-Type": "application/json"}
+        return self._asked(method, path, given, None if body is None else json.dumps(body))[1]
+
+    def headers(self, path: str, headers: dict[str, str] | None = None) -> http.client.HTTPMessage:
+        """The headers of an answer."""
+        return self._asked("GET", path, headers)[0]
+
+    def _asked(
+        self, method: str, path: str, headers: dict[str, str] | None, sent: str | None = None
+    ) -> tuple[http.client.HTTPMessage, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request("GET", path, headers=headers or {})
+            connection.request(method, path, body=sent, headers=headers or {})
             answer = connection.getresponse()
             body = answer.read()
         finally:
             connection.close()
-        if answer.status != 200:
-            raise RuntimeError(f"GET {path}: {answer.status} {body[:200]!r}")
-        return body
+        if answer.status not in (200, 202):
+            raise RuntimeError(f"{method} {path}: {answer.status} {body[:200]!r}")
+        return answer.headers, body
 
 
 @contextlib.contextmanager
@@ -134,10 +140,16 @@ def web(place: Path, ini: Path, port: int, first: str = "/healthz") -> Iterator[
 
 
 def request_text(
-    method: str, path: str, token: str = "", body: Any = None, accept: str = "application/json"
+    method: str,
+    path: str,
+    token: str = "",
+    body: Any = None,
+    accept: str = "application/json",
+    headers: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The bytes of a request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Accept: {accept}"]
+    lines += [f"{name}: {value}" for name, value in headers]
     if token:
         lines.append(f"X-Auth-Token: {token}")
     text = ""

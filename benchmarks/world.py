@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cloudweb.domain import accounts, identity, images
+from cloudweb.domain import accounts, cards, identity, images
 from cloudweb.domain.identity import Identity
 from cloudweb.models import (
     Backend,
@@ -94,7 +94,7 @@ def _fill(url: str, sessions: SessionFactory) -> World:
     cli = identity.system("cli")
     with unit_of_work(sessions) as session:
         flavor = Flavor(cpu=1, ram_mb=128, disk_gb=1, disk_template="file")
-        backends = [_backend(number) for number in range(2)]
+        backends = [cluster(number) for number in range(2)]
         session.add_all([flavor, *backends])
         image = images.register(session, cli, name="Debian 12", location="debian-12")
         few, many, newcomer = (_owner(session, cli, name) for name in ("few", "many", "newcomer"))
@@ -113,7 +113,8 @@ def _owner(session: Any, cli: Identity, name: str) -> Owner:
     return Owner(Identity(user.id, user.email, user.role, "api"), token)
 
 
-def _backend(number: int) -> Backend:
+def cluster(number: int) -> Backend:
+    """A cluster with room for many."""
     return Backend(
         number=number,
         name=f"cluster{number}.example.org",
@@ -137,6 +138,7 @@ def add_servers(
     session: Any, owner: Owner, backend: Backend, flavor: Flavor, image_id: str, count: int
 ) -> None:
     """Active servers with two NICs and three metadata items each."""
+    network = cards.public_for(session, 0)[0]
     servers = [
         Server(
             user_id=owner.identity.user_id,
@@ -146,7 +148,7 @@ def add_servers(
             name=f"web-{n:04}",
             instance_name=f"snf-{owner.identity.user_id}-{n}",
             state=OperState.STARTED,
-            nics=[_nic(n, index) for index in range(2)],
+            nics=[_nic(network.id, n, index) for index in range(2)],
             metadata_items=[ServerMetadata(key=k, value=v) for k, v in METADATA.items()],
         )
         for n in range(count)
@@ -154,10 +156,10 @@ def add_servers(
     session.add_all(servers)
 
 
-def _nic(n: int, index: int) -> Nic:
+def _nic(network_id: int, n: int, index: int) -> Nic:
     return Nic(
         index=index,
-        network="public",
+        network_id=network_id,
         mac=f"aa:00:{index:02x}:{n >> 8:02x}:{n & 255:02x}:01",
         ipv4=f"10.{index}.{n >> 8}.{n & 255}",
         firewall_profile="DISABLED",

@@ -1,161 +1,34 @@
 """Plays the whole story on a real Ganeti: a server asked for over HTTP is made, used and deleted.
 
+In between it is put on a network and taken off, and its firewall is set.
 Once as agents tell it (queue directory, RabbitMQ, consumer), once as the worker finds out by
 asking. A browser stays on the server's page all the while and must see each state without loading
 it again. Needs root; brings up what it needs and takes it down; status 1 if any step fails.
 """
 
-import contextlib
 import json
-import os
 import secrets
-import shlex
 import signal
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pika
+from demo_networks import Chapter
+from demo_site import ROOT, STEP_TIMEOUT_S, Api, Site, StepFailed, Steps, wait_for
+from ganeti_lab import Cluster, LabFailed, bring_up, is_root, on_master, take_down
 from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.executable).parent
-LAB = ROOT / "scripts" / "ganeti-lab"
 CLUSTER = "demo97"
 PREFIX = "demo97"
-STEP_TIMEOUT_S = 60.0
 WORDS = {"ACTIVE": "Active", "STOPPED": "Stopped", "DELETED": "Deleted"}
 sys.path.insert(0, str(ROOT))
 
-from tests.services import MissingService, Services, free_port  # noqa: E402
-
-
-class StepFailed(Exception):
-    """What did not happen, as one sentence."""
-
-
-class Steps:
-    """Prints each step with the time it took."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    @contextlib.contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        except BaseException:
-            self._print("FAILED", title, began)
-            raise
-        self._print("ok", title, began)
-
-    def _print(self, word: str, title: str, began: float) -> None:
-        now = time.monotonic()
-        print(
-            f"{word:<6} {now - began:6.2f} s  (at {now - self._began:6.1f} s)  {title}", flush=True
-        )
-
-
-def wait_for(sentence: str, what: Callable[[], Any], timeout_s: float = STEP_TIMEOUT_S) -> Any:
-    """What the callable gives once it is true. Raises StepFailed with the sentence."""
-    ends = time.monotonic() + timeout_s
-    while time.monotonic() < ends:
-        if value := what():
-            return value
-        time.sleep(0.1)
-    raise StepFailed(f"{sentence} did not happen within {timeout_s:.0f} s.")
-
-
-class Site:
-    """An installation in a directory of its own: its settings, commands and processes."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder = folder
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._environment = os.environ | environment
-
-    def run(self, *command: str, given: str = "") -> str:
-        done = subprocess.run(
-            [BIN / command[0], *command[1:]],
-            cwd=ROOT,
-            env=self._environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise StepFailed(f"'{' '.join(command)}' said: {done.stderr.strip() or done.stdout}")
-        return done.stdout
-
-    def cloudweb(self, *arguments: str, given: str = "") -> str:
-        return self.run("cloudweb", "--config", "production.ini", *arguments, given=given)
-
-    def start(self, name: str, *command: str) -> None:
-        with (self._folder / f"{name}.log").open("wb") as log:
-            self._processes[name] = subprocess.Popen(
-                [BIN / command[0], *command[1:]],
-                cwd=ROOT,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-            )
-
-    def stop(self, *names: str) -> None:
-        """End these processes, or all, as an operator would; each must end well."""
-        for name in names or tuple(self._processes):
-            process = self._processes.pop(name)
-            process.send_signal(signal.SIGTERM)
-            try:
-                status = process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                status = process.wait()
-            if name != "web" and status != 0:
-                raise StepFailed(f"the {name} ended with status {status}.")
-
-    def kill(self) -> None:
-        for process in self._processes.values():
-            process.kill()
-            process.wait()
-
-    def logs(self) -> Iterator[str]:
-        for path in sorted(self._folder.glob("*.log")):
-            lines = path.read_text(errors="replace").splitlines()[-15:]
-            yield "\n".join([f"--- {path.stem}", *lines])
-
-
-class Api:
-    """The compute API, as its owner's client speaks it."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._url, self._token = url, token
-
-    def call(self, method: str, path: str, body: Any = None, *, status: int) -> Any:
-        request = urllib.request.Request(
-            f"{self._url}/api/v1.1/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"X-Auth-Token": self._token, "Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                content, got = answer.read(), answer.status
-        except urllib.error.HTTPError as error:
-            content, got = error.read(), error.code
-        if got != status:
-            raise StepFailed(f"{method} {path} answered {got}, not {status}: {content[:300]!r}")
-        return json.loads(content) if content else None
-
-    def status(self, server_id: int) -> str:
-        return str(self.call("GET", f"servers/{server_id}", status=200)["server"]["status"])
+from cloudweb.backend.amqp.topology import Topology  # noqa: E402
+from tests.ports import free_port  # noqa: E402
+from tests.services import MissingService, Services  # noqa: E402
 
 
 class Story:
@@ -165,7 +38,7 @@ class Story:
         self._steps, self._api, self._page, self._url = steps, api, page, url
         self._site = site
 
-    def play(self, order: dict[str, Any], cluster: dict[str, str]) -> None:
+    def play(self, order: dict[str, Any], cluster: Cluster) -> None:
         with self._steps.step("POST /servers is answered 202 with a server in BUILD"):
             made = self._api.call("POST", "servers", {"server": order}, status=202)["server"]
             if made["status"] != "BUILD":
@@ -182,6 +55,9 @@ class Story:
         ):
             self._api.call("POST", f"servers/{server}/action", action, status=202)
             self._sees(server, status, json.dumps(action))
+        Chapter(self._steps, self._api, cluster, PREFIX, server).play(
+            lambda: self._settled(server, "ACTIVE")
+        )
         instance = f"{PREFIX}-{server}"
         with self._steps.step(f"Ganeti itself lists {instance}"):
             if instance not in instances(cluster):
@@ -214,24 +90,12 @@ class Story:
         return states == {"success"}
 
 
-def instances(cluster: dict[str, str]) -> str:
+def instances(cluster: Cluster) -> str:
     """What ``gnt-instance list`` prints on the cluster."""
-    done = subprocess.run(
-        [cluster["enter"], "gnt-instance", "list", "--no-headers", "-o", "name"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+    return on_master(cluster, "gnt-instance", "list", "--no-headers", "-o", "name")
 
 
-def bring_up() -> dict[str, str]:
-    """A real cluster, and where it is."""
-    done = subprocess.run([LAB / "up", CLUSTER], stdout=subprocess.PIPE, text=True, check=True)
-    return dict(word.split("=", 1) for word in shlex.split(done.stdout.strip().splitlines()[-1]))
-
-
-def settle(site: Site, cluster: dict[str, str], password: str) -> tuple[str, dict[str, Any]]:
+def settle(site: Site, cluster: Cluster, password: str) -> tuple[str, dict[str, Any]]:
     """People, flavor, image and the cluster; the user's token and what to order."""
     site.cloudweb("db", "upgrade")
     site.cloudweb("user", "add", "operator@example.org", "--role", "operator", "--password-stdin",
@@ -246,6 +110,9 @@ def settle(site: Site, cluster: dict[str, str], password: str) -> tuple[str, dic
     site.cloudweb("backend", "add", cluster["url"], "--username", cluster["user"], "--ca-file",
                   cluster["cert"], "--events", "agents", "--password-stdin",
                   given=cluster["password"])  # fmt: skip
+    site.cloudweb("pool", "create", "mac-prefix", "--base", "aa:00:0", "--size", "4096")
+    site.cloudweb("network", "create", "Internet", "--public", "--subnet", "203.0.113.0/24",
+                  "--gateway", "203.0.113.1", "--link", "br0")  # fmt: skip
     site.cloudweb("backend", "undrain", cluster["cluster"], "--reason", "demo")
     return token, {"name": "demo", "flavorRef": flavor["id"], "imageRef": image["id"]}
 
@@ -265,13 +132,14 @@ def play(services: Services, folder: Path, database_url: str, steps: Steps) -> N
             # Queues of its own, on whatever broker that is.
             "CLOUDWEB_INSTANCE_PREFIX": f"{PREFIX}-",
             "CLOUDWEB_SESSION_COOKIE_SECURE": "false",
+            "CLOUDWEB_TOTP_REQUIRED_ROLES": "",
             # So long that what becomes of a job can only have come by message.
             "CLOUDWEB_WORKER_SAFETY_FOLLOW_S": "3600",
         },
     )
     try:
         with steps.step("Ganeti is up"):
-            cluster = bring_up()
+            cluster = bring_up(CLUSTER)
         with steps.step("database, people, flavor, image, cluster (verified TLS)"):
             token, order = settle(site, cluster, password)
         with steps.step("web, worker, consumer and eventd run"):
@@ -306,15 +174,15 @@ def play(services: Services, folder: Path, database_url: str, steps: Steps) -> N
     finally:
         site.kill()
         drop_queues(services.urls["rabbitmq"])
-        subprocess.run([LAB / "down", CLUSTER], check=False)
+        take_down(CLUSTER)
 
 
 def drop_queues(url: str) -> None:
     """Leave the broker as it was, but for the exchanges."""
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
-        for queue in (f"{PREFIX}-events-op", f"{PREFIX}-events-op-dl"):
-            channel.queue_delete(queue)
+        for name in Topology(PREFIX).names:
+            channel.queue_delete(name)
 
 
 def web_ini(port: int) -> str:
@@ -344,8 +212,7 @@ def sign_in(page: Page, url: str, password: str) -> None:
 
 
 def main() -> int:
-    if os.geteuid() != 0:
-        print("error: a real Ganeti needs root: run 'sudo make demo-ganeti'.", file=sys.stderr)
+    if not is_root("make demo-ganeti"):
         return 1
     steps = Steps()
     try:
@@ -355,11 +222,8 @@ def main() -> int:
             tempfile.TemporaryDirectory() as folder,
         ):
             play(services, Path(folder), url, steps)
-    except (StepFailed, MissingService) as error:
+    except (StepFailed, MissingService, LabFailed) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        print(f"error: '{error.cmd[0]}' failed with status {error.returncode}.", file=sys.stderr)
         return 1
     print("\nThe whole story, twice, on a real Ganeti.")
     return 0

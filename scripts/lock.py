@@ -26,7 +26,7 @@ def compile_lock(output: str, *options: str) -> None:
 
 def main(arguments: list[str]) -> int:
     try:
-        compile_lock(BASE, "--extra", "agent", *arguments)
+        compile_lock(BASE, "--extra", "server", "--extra", "agent", *arguments)
         # Whoever develops gets the very versions that run in production.
         compile_lock(DEV, "--all-extras", "--constraints", BASE, *arguments)
     except subprocess.CalledProcessError as error:

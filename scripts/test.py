@@ -4,15 +4,20 @@ A step that fails does not keep the next from running; the summary at the end na
 exit status is 1 if any failed.
 """
 
+import collections
 import contextlib
 import dataclasses
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -28,13 +33,75 @@ LINT = {
     "import-linter": ["lint-imports"],
 }
 DATABASES = {
-    "all": ["postgresql", "sqlite", "mariadb"],
+    "all": ["postgresql", "mariadb", "sqlite"],
     "sure": ["postgresql"],
     "lint": [],
 }
 SERVERS = {"postgresql", "mariadb"}
-# They speak to simulated clusters, to files, or to a browser before pages that other tests ask for.
-WITHOUT = ["tests/contract", "tests/unit/backend", "tests/unit/shapes", "tests/browser"]
+# They speak to simulated clusters and regions, to brokers, to files, to a browser before pages that
+# other tests ask for, ask for what other tests ask too, or try for as long as they are given: no
+# database can change them.
+ONCE = [
+    "tests/browser",
+    "tests/contract",
+    "tests/functional/chaos",
+    "tests/functional/conformance",
+    "tests/functional/console",
+    "tests/functional/consumer/test_broker_cluster.py",
+    "tests/functional/consumer/test_restarts.py",
+    "tests/functional/fuzz",
+    "tests/functional/test_openapi.py",
+    "tests/functional/test_reference.py",
+    "tests/openstack",
+    "tests/unit/backend",
+    "tests/unit/shapes",
+]
+# Whole stories of real processes, and rules that hold of every door, told on PostgreSQL. What a
+# database can change of them is in the tests of the domain, of the APIs and pages, in
+# test_worker.py, test_networks.py and test_consumer.py, which run on all.
+STORIES = [
+    "tests/functional/account",
+    "tests/functional/auditing",
+    "tests/functional/cli/test_audited.py",
+    "tests/functional/consumer/test_bad_input.py",
+    "tests/functional/consumer/test_checking.py",
+    "tests/functional/consumer/test_declined.py",
+    "tests/functional/dashboard/test_audited.py",
+    "tests/functional/dashboard/test_roles.py",
+    "tests/functional/federation",
+    "tests/functional/worker/test_canceling.py",
+    "tests/functional/worker/test_comparing.py",
+    "tests/functional/worker/test_handovers.py",
+    "tests/functional/worker/test_moves.py",
+    "tests/functional/worker/test_second_chances.py",
+    "tests/functional/worker/test_terminal.py",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tests:
+    """Tests to run on a database: these paths, or all but those to ignore."""
+
+    name: str
+    database: str
+    paths: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        return [*self.paths, *(f"--ignore={path}" for path in self.ignored)]
+
+
+def parts(databases: list[str], arguments: list[str]) -> list[Tests]:
+    """What is to be run, the longest first. Tests that were named run on each database."""
+    if any((ROOT / argument.partition("::")[0]).exists() for argument in arguments):
+        return [Tests(f"pytest on {database}", database) for database in databases]
+    once, stories = tuple(ONCE), tuple(STORIES)
+    first, *others = databases
+    return [
+        Tests(f"pytest on {first}", first, ignored=once),
+        Tests("pytest once", first, paths=once),
+        *(Tests(f"pytest on {name}", name, ignored=once + stories) for name in others),
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,20 +116,36 @@ class Run:
 
     def __init__(self) -> None:
         self.results: list[Result] = []
+        self._begin = time.monotonic()
+        self._processes: list[subprocess.Popen[bytes]] = []
 
-    def step(self, name: str, *commands: list[str], **variables: str) -> None:
+    def step(
+        self, name: str, *commands: list[str], output: IO[bytes] | None = None, **variables: str
+    ) -> None:
         """Runs the commands one after the other; the first that fails fails the step."""
-        print(f"\n=== {name}", flush=True)
+        if output is None:
+            print(f"\n=== {name}", flush=True)
         begin = time.monotonic()
-        environment = os.environ | variables
-        passed = all(
-            subprocess.run(
-                [BIN / command[0], *command[1:]], cwd=ROOT, env=environment, check=False
-            ).returncode
-            == 0
-            for command in commands
-        )
+        passed = all(self._run(command, output, variables) == 0 for command in commands)
         self.add(name, passed, time.monotonic() - begin)
+
+    def _run(self, command: list[str], output: IO[bytes] | None, variables: dict[str, str]) -> int:
+        process = subprocess.Popen(
+            [BIN / command[0], *command[1:]],
+            cwd=ROOT,
+            env=os.environ | variables,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+        )
+        self._processes.append(process)
+        return process.wait()
+
+    def end(self) -> None:
+        """Ends what still runs."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
 
     def add(self, name: str, passed: bool, seconds: float) -> None:
         self.results.append(Result(name, passed, seconds))
@@ -74,7 +157,7 @@ class Run:
         for result in self.results:
             word = "passed" if result.passed else "FAILED"
             print(f"{result.step:<{width}}  {word}  {result.seconds:7.1f}")
-        total = sum(result.seconds for result in self.results)
+        total = time.monotonic() - self._begin
         failed = [result.step for result in self.results if not result.passed]
         verdict = f"failed: {', '.join(failed)}" if failed else "everything passed"
         print(f"\n{verdict}, in {total:.0f} s", flush=True)
@@ -86,7 +169,7 @@ def services_for(databases: list[str], run: Run) -> Iterator[Services]:
     names = [name for name in databases if name in SERVERS]
     print("\n=== services", flush=True)
     begin = time.monotonic()
-    with Services([*names, "rabbitmq", "chromium"]) as services:
+    with Services([*names, "rabbitmq", "chromium", "vnc"]) as services:
         run.add("services", True, time.monotonic() - begin)
         yield services
 
@@ -102,17 +185,59 @@ def check_migrations(run: Run, services: Services) -> None:
         )
 
 
-def run_pytest(run: Run, services: Services, database: str, arguments: list[str]) -> None:
-    """All tests on PostgreSQL; elsewhere all but those that no database can change."""
-    elsewhere = [] if database == "postgresql" else [f"--ignore={path}" for path in WITHOUT]
-    with services.database(database) as url:
+def run_pytest(
+    run: Run,
+    services: Services,
+    tests: Tests,
+    arguments: list[str],
+    output: IO[bytes] | None = None,
+) -> None:
+    pytest = ["pytest", "-q", "--durations=10", "-p", "no:cacheprovider"]
+    with services.database(tests.database) as url:
         run.step(
-            f"pytest on {database}",
-            ["pytest", "-q", "--durations=10", *elsewhere, *arguments],
-            CLOUDWEB_TEST_DB=database,
+            tests.name,
+            [*pytest, *tests.arguments(), *arguments],
+            output=output,
+            CLOUDWEB_TEST_DB=tests.database,
             CLOUDWEB_TEST_DATABASE_URL=url,
             **services.environment(),
         )
+
+
+def run_all(run: Run, services: Services, waiting: list[Tests], arguments: list[str]) -> None:
+    """Runs these tests, two parts at a time: two processors do twice as much.
+
+    What one lane says is shown at once, what the other says when both are done.
+    """
+    left = collections.deque(waiting)
+
+    def work(output: IO[bytes] | None = None) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                tests = left.popleft()
+                if output is not None:
+                    output.write(f"\n=== {tests.name}\n".encode())
+                    output.flush()
+                try:
+                    run_pytest(run, services, tests, arguments, output)
+                except Exception:  # noqa: BLE001  (the other lane goes on, and the summary says so)
+                    run.add(tests.name, False, 0.0)
+                    traceback.print_exc()
+
+    with tempfile.TemporaryFile() as output:
+        lane = threading.Thread(target=work, args=(output,))
+        lane.start()
+        try:
+            work()
+        except BaseException:
+            left.clear()
+            run.end()
+            raise
+        finally:
+            lane.join()
+            output.seek(0)
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.flush()
 
 
 def main(mode: str, arguments: list[str]) -> int:
@@ -124,8 +249,7 @@ def main(mode: str, arguments: list[str]) -> int:
         try:
             with services_for(databases, run) as services:
                 check_migrations(run, services)
-                for database in databases:
-                    run_pytest(run, services, database, arguments)
+                run_all(run, services, parts(databases, arguments), arguments)
         except MissingService as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             run.add("services", False, 0.0)

@@ -1,43 +1,38 @@
-"""Runs the contract suite against a real Ganeti, brought up for it and taken down afterwards."""
+"""Runs the tests that need a real Ganeti against one, brought up for it and taken down afterwards.
+
+First the contract suite, which simulated clusters pass as well, then tests/ganeti: what an operator
+does behind our back, and what becomes of it.
+"""
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+from ganeti_lab import LabFailed, clusters, is_root
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-LAB = ROOT / "scripts" / "ganeti-lab"
 # A name, and with it a network and a port, that nobody brings up by hand.
 CLUSTER = "test98"
 
 
-def bring_up() -> dict[str, str]:
-    """What the lab says of its cluster: url, user, password, cert..."""
-    done = subprocess.run([LAB / "up", CLUSTER], stdout=subprocess.PIPE, text=True, check=True)
-    line = done.stdout.strip().splitlines()[-1]
-    return dict(word.split("=", 1) for word in shlex.split(line))
-
-
 def main(arguments: list[str]) -> int:
-    if os.geteuid() != 0:
-        print("error: a real Ganeti needs root: run 'sudo make test-ganeti'.", file=sys.stderr)
+    if not is_root("make test-ganeti"):
         return 1
     try:
-        cluster = bring_up()
-        variables = {
-            f"CLOUDWEB_TEST_GANETI_{name.upper()}": cluster[name]
-            for name in ("url", "user", "password", "cert")
-        }
-        command: list[str | Path] = [BIN / "pytest", "tests/contract", "--ganeti=real", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=False).returncode
-    except subprocess.CalledProcessError as error:
-        print(f"error: Ganeti did not come up (status {error.returncode}).", file=sys.stderr)
+        with clusters({CLUSTER: 1}) as [cluster]:
+            variables = {
+                f"CLOUDWEB_TEST_GANETI_{name.upper()}": value for name, value in cluster.items()
+            }
+            command: list[str | Path] = [BIN / "pytest", "tests/contract", "tests/ganeti"]
+            command += ["--ganeti=real", *arguments]
+            environment = os.environ | variables
+            return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    except LabFailed as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    finally:
-        subprocess.run([LAB / "down", CLUSTER], check=False)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ in_node() { # in_node NODE_DIR COMMAND...
     nsenter -t "$pid" -n -u -m -p --wd=/ -- "$@" 9>&-
 }
 
+# It reads to the end: who writes to a pipe that is closed has failed.
 has_address() { # has_address ADDRESS < output of "ip -o -4 addr"
-    grep -q " inet $1/"
+    [[ $(cat) == *" inet $1/"* ]]
 }
 
 # What a package's own configuration would be, but of this node only. A run directory begins
