@@ -1,12 +1,14 @@
 """What every test may ask for: a clean database, its rows, the application, the broker."""
 
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
 import sqlalchemy as sa
 import webtest
@@ -19,6 +21,8 @@ from cloudweb.models import (
     Backend,
     Flavor,
     Image,
+    Network,
+    NetworkKind,
     Nic,
     OperState,
     Role,
@@ -32,6 +36,7 @@ from cloudweb.models import (
 )
 from cloudweb.sealing import Sealer
 from cloudweb.settings import Secret, Settings
+from tests.applications import application, take_back
 
 SECRET_KEY = "Y2xvdWR3ZWItdGVzdHMtMzItYnl0ZXMta2V5LTAwMDA="
 _numbers = itertools.count(1)
@@ -74,7 +79,10 @@ def settings(database_url: str) -> Settings:
         database_url=Secret(database_url),
         secret_key=Secret(SECRET_KEY),
         session_cookie_secure=False,
+        totp_required_roles=(),
         instance_os="noop+default",
+        stats_url="https://stats.example.org/{server}/{graph}.png",
+        stats_secret=Secret("tests"),
         log_format="text",
         log_level="INFO",
         worker_poll_s=0.05,
@@ -83,6 +91,7 @@ def settings(database_url: str) -> Settings:
         rapi_connect_timeout_s=0.5,
         rapi_read_timeout_s=1.4,
         worker_refresh_s=1.0,
+        worker_compare_s=1.0,
         worker_backoff_max_s=1.0,
     )
 
@@ -96,15 +105,31 @@ def sealer() -> Sealer:
 @pytest.fixture
 def app(settings: Settings, sessions: SessionFactory) -> webtest.TestApp:
     """The real application, in this process."""
-    from cloudweb.app import make_app
+    return webtest.TestApp(application(settings, sessions=sessions))
 
-    return webtest.TestApp(make_app(settings, sessions=sessions))
+
+@pytest.fixture(autouse=True)
+def _applications() -> Iterator[None]:
+    """Each test may have all applications that were made."""
+    yield
+    take_back()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Hashing passwords as slowly as it should be done would take most of the tests' time."""
+    quick = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argon2, "PasswordHasher", quick)
+        yield
 
 
 @pytest.fixture
-def site() -> Site:
+def site(settings: Settings) -> Site:
     """What new servers get in tests."""
-    return Site("snf-", "noop+default", "bridged", "br0", "DISABLED")
+    from cloudweb.app import site_of
+
+    return site_of(settings)
 
 
 @pytest.fixture
@@ -186,7 +211,9 @@ def make_flavor(sessions: SessionFactory) -> Callable[..., Flavor]:
     """Makes a flavor."""
 
     def make(**values: Any) -> Flavor:
-        defaults = {"cpu": 1, "ram_mb": 1024, "disk_gb": next(_numbers), "disk_template": "drbd"}
+        # Another each time, and never more than a cluster of these tests has.
+        size = {"cpu": 1, "ram_mb": 1024, "disk_gb": 1 + next(_numbers) % 5000}
+        defaults = size | {"disk_template": "drbd"}
         with unit_of_work(sessions) as session:
             flavor = Flavor(**(defaults | values))
             session.add(flavor)
@@ -213,8 +240,25 @@ def make_image(sessions: SessionFactory) -> Callable[..., Image]:
 
 
 @pytest.fixture
+def public_network(sessions: SessionFactory) -> Network:
+    """The public network: a bridge, without addresses of ours."""
+    with unit_of_work(sessions) as session:
+        network = Network(
+            name="Internet",
+            kind=NetworkKind.CUSTOM,
+            public=True,
+            dhcp=False,
+            mode="bridged",
+            link="br0",
+        )
+        session.add(network)
+    return network
+
+
+@pytest.fixture
 def make_server(
     sessions: SessionFactory,
+    public_network: Network,
     make_user: Callable[..., Person],
     make_backend: Callable[..., Backend],
     make_flavor: Callable[..., Flavor],
@@ -241,7 +285,7 @@ def make_server(
                 nics=[
                     Nic(
                         index=0,
-                        network="public",
+                        network_id=public_network.id,
                         mac="aa:00:00:49:2e:7e",
                         ipv4="192.168.32.6",
                         firewall_profile="DISABLED",
@@ -281,6 +325,7 @@ def cloud(
     make_backend: Callable[..., Backend],
     make_flavor: Callable[..., Flavor],
     make_image: Callable[..., Image],
+    public_network: Network,
 ) -> Cloud:
     """A cloud somebody can ask for a server."""
     return Cloud(make_user(), make_backend(), make_flavor(), make_image())

@@ -3,7 +3,8 @@
 Each service is looked for in this order, and the first that answers is taken:
 
 1. the URL in its variable, which must answer: ``CLOUDWEB_TEST_POSTGRESQL_URL``,
-   ``CLOUDWEB_TEST_MARIADB_URL``, ``CLOUDWEB_TEST_AMQP_URL`` (``CLOUDWEB_TEST_CHROMIUM`` is a path);
+   ``CLOUDWEB_TEST_MARIADB_URL``, ``CLOUDWEB_TEST_AMQP_URL`` (``CLOUDWEB_TEST_CHROMIUM`` and
+   ``CLOUDWEB_TEST_VNC`` are paths, of Chromium and of Xvnc);
 2. its usual local port with its usual local credentials, unless ``CLOUDWEB_TEST_NO_LOCAL`` is set;
 3. a private one, started from installed binaries in a temporary directory on a free port;
 4. the same, after ``apt-get install`` (as root; nothing is started system-wide).
@@ -19,7 +20,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +31,8 @@ from typing import Self
 import pika
 import pika.exceptions
 import sqlalchemy as sa
+
+from tests.ports import free_port
 
 Say = Callable[[str], None]
 
@@ -171,14 +173,20 @@ def chromium_programs() -> dict[str, str] | None:
     )
 
 
+def vnc_programs() -> dict[str, str] | None:
+    """Two VNC servers, two clients, and what paints and reads their pictures."""
+    return all_found(
+        vnc=os.environ.get("CLOUDWEB_TEST_VNC") or find("Xvnc"),
+        x11vnc=find("x11vnc"),
+        gvnccapture=find("gvnccapture"),
+        vncsnapshot=find("vncsnapshot"),
+        xsetroot=find("xsetroot"),
+        jpegtopnm=find("jpegtopnm"),
+        pngtopnm=find("pngtopnm"),
+    )
+
+
 # --- A private one
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def account(name: str) -> tuple[int, int] | None:
@@ -383,6 +391,15 @@ def apt_install(packages: Sequence[str]) -> None:
                 )
 
 
+VNC_PACKAGES = (
+    "tigervnc-standalone-server",
+    "x11vnc",
+    "gvncviewer",
+    "vncsnapshot",
+    "x11-xserver-utils",
+    "netpbm",
+)
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -421,6 +438,15 @@ KINDS = {
             chromium_programs,
             None,
             ("chromium",),
+        ),
+        Kind(
+            "vnc",
+            "CLOUDWEB_TEST_VNC",
+            "",
+            lambda path: os.access(path, os.X_OK),
+            vnc_programs,
+            None,
+            VNC_PACKAGES,
         ),
     )
 }

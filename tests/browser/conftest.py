@@ -1,5 +1,6 @@
 """A real Chromium before the real application, which has a cloud to look at."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import itertools
@@ -12,14 +13,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Response, sync_playwright
 from waitress.server import create_server
 
-from cloudweb.app import make_app
-from cloudweb.domain.accounts import digest
 from cloudweb.models import (
     AuditEntry,
     Backend,
+    Handover,
+    Node,
     Operation,
     OperationState,
     OperState,
@@ -30,14 +31,23 @@ from cloudweb.models import (
     unit_of_work,
     utc_now,
 )
+from cloudweb.sealing import Sealer
 from cloudweb.settings import Settings
+from tests.applications import application
+from tests.browser.furnishing import furnish
+from tests.browser.peopling import people, sign_in
+from tests.browser.watching import Watched
 
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The distribution's Chromium; without one the tests fail."""
+    """The distribution's Chromium; without one the tests fail.
+
+    It ends with its module: while Playwright runs, its event loop is the thread's, and no other
+    test could run one.
+    """
     path = os.environ.get("CLOUDWEB_TEST_CHROMIUM") or shutil.which("chromium")
     assert path, "Browser tests need Chromium: install it, or name it in CLOUDWEB_TEST_CHROMIUM."
     with sync_playwright() as playwright:
@@ -47,11 +57,40 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site_url(settings: Settings, sessions: SessionFactory) -> Iterator[str]:
+def dashboard(settings: Settings, sessions: SessionFactory) -> Any:
+    """The application."""
+    return application(dataclasses.replace(settings, worker_refresh_s=60.0), sessions=sessions)
+
+
+@pytest.fixture
+def routes(dashboard: Any) -> dict[str, str]:
+    """The name and pattern of each route that shows a page."""
+    introspector = dashboard.registry.introspector
+    shown = set()
+    for found in introspector.get_category("views"):
+        view = found["introspectable"]
+        methods = view.get("request_methods") or "GET"
+        name = view.get("route_name") or ""
+        if "GET" in methods and not view.get("context") and not name.endswith(".export"):
+            shown.add(name)
+    patterns = (found["introspectable"] for found in introspector.get_category("routes"))
+    return {
+        route["name"]: route["pattern"]
+        for route in patterns
+        if route["name"] in shown and route["name"].startswith(("admin.", "account.", "terms"))
+    }
+
+
+@pytest.fixture
+def site_url(dashboard: Any) -> Iterator[str]:
     """The application, served."""
-    calm = dataclasses.replace(settings, worker_refresh_s=60.0)
-    server = create_server(make_app(calm, sessions=sessions), host="127.0.0.1", port=0)
-    thread = threading.Thread(target=server.run, daemon=True)
+    server = create_server(dashboard, host="127.0.0.1", port=0)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # closing it below ends its wait so, now and then
+            server.run()
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
     server.close()
@@ -71,11 +110,37 @@ class World:
     server: Server
     failed: Operation
     running: Operation
+    unreachable: Backend
+    owner: Any
+    """Who has the first server."""
+    furnished: dict[str, str]
+    cookies: dict[str, str]
+    """Of the pages that somebody else than the administrator is shown: whose session."""
 
     def change(self, table: Any, row_id: int, **values: Any) -> None:
         """Change a row behind the browser's back."""
         with unit_of_work(self.sessions) as session:
             session.execute(sa.update(table).where(table.id == row_id).values(**values))
+
+    def rows(self, table: Any) -> list[Any]:
+        """Every row of a table, by id."""
+        with unit_of_work(self.sessions, write=False) as session:
+            return list(session.scalars(sa.select(table).order_by(table.id)))
+
+    def row(self, table: Any, row_id: int) -> Any:
+        """A row as it is now."""
+        with unit_of_work(self.sessions, write=False) as session:
+            return session.get_one(table, row_id)
+
+    def days_ago(self, days: int) -> dt.datetime:
+        """The time so many days ago."""
+        return utc_now() - dt.timedelta(days=days)
+
+    def end_sessions(self) -> None:
+        """Every session has rested for too long."""
+        with unit_of_work(self.sessions) as session:
+            rested = utc_now() - dt.timedelta(hours=2)
+            session.execute(sa.update(WebSession).values(last_seen=rested))
 
     @property
     def pages(self) -> dict[str, str]:
@@ -88,15 +153,38 @@ class World:
             "vms-filtered": "/admin/vms?q=web&state=STARTED",
             "vms-none": "/admin/vms?q=nothing-like-this",
             "vm": f"/admin/vms/{s}",
+            "vm-shutdown": f"/admin/vms/{s}/shutdown",
             "vm-reboot": f"/admin/vms/{s}/reboot",
             "vm-destroy": f"/admin/vms/{s}/destroy",
+            "vm-migrate": f"/admin/vms/{s}/migrate",
+            "vm-failover": f"/admin/vms/{s}/failover",
             "backends": "/admin/backends",
             "backend": f"/admin/backends/{b}",
+            "backend-unreachable": f"/admin/backends/{self.unreachable.id}",
             "drain": f"/admin/backends/{b}/drain",
+            "undrain": f"/admin/backends/{self.unreachable.id}/undrain",
+            "backend-offline": f"/admin/backends/{b}/offline",
+            "backend-online": f"/admin/backends/{b}/online",
+            "node": f"/admin/backends/{b}/nodes/node1.example.org",
+            "node-migrate": f"/admin/backends/{b}/nodes/node1.example.org/migrate",
+            "evacuate": f"/admin/backends/{b}/nodes/node1.example.org/evacuate",
+            "reconcile": "/admin/reconcile",
             "operations": "/admin/operations",
             "operation": f"/admin/operations/{self.failed.id}",
+            "operation-retry": f"/admin/operations/{self.failed.id}/retry",
+            "operation-cancel": f"/admin/operations/{self.running.id}/cancel",
             "missing": "/admin/nothing",
+            "vm-missing": "/admin/vms/999999999",
+            **self.furnished,
         }
+
+    def show(self, page: Page, name: str) -> Response:
+        """Open the page of this name in this tab, as whoever is shown it."""
+        cookie = self.cookies.get(name, self.cookie)
+        page.context.add_cookies([{"name": "cloudweb", "value": cookie, "url": self.url}])
+        response = page.goto(self.url + self.pages[name])
+        assert response is not None
+        return response
 
 
 @pytest.fixture
@@ -107,6 +195,7 @@ def world(
     make_backend: Callable,
     make_flavor: Callable,
     make_server: Callable,
+    sealer: Sealer,
 ) -> World:
     """Three clusters in three conditions, servers in every state, operations of every kind."""
     now = utc_now()
@@ -137,7 +226,7 @@ def world(
         instances=63,
         **sized,
     )
-    make_backend(
+    chania = make_backend(
         name="gnt-chania.example.org",
         memory_free_mb=402_000,
         nodes_total=4,
@@ -156,7 +245,7 @@ def world(
         make_flavor(cpu=4, ram_mb=8192, disk_gb=80),
         make_flavor(cpu=8, ram_mb=32768, disk_gb=200, disk_template="ext_vlmc"),
     ]
-    people = [make_user(email=f"{name}@example.org") for name in ("maria", "nikos", "eleni")]
+    owners = [make_user(email=f"{name}@example.org") for name in ("maria", "nikos", "eleni")]
     states = [
         OperState.STARTED,
         OperState.STARTED,
@@ -169,29 +258,25 @@ def world(
     for n, name in enumerate(["web-1", "web-2", "mail", "build-agent", "wiki", "database-replica"]):
         made.append(
             make_server(
-                owner=people[n % 3],
+                owner=owners[n % 3],
                 backend=[athens, patras][n % 2],
                 flavor=flavors[n % 3],
                 name=name,
                 state=states[n],
                 metadata={"purpose": name},
                 build_percentage=40 * (n == 3),
+                node="node1.example.org",
             )
         )
     operations = list(_operations(made, now))
     email = "ioanna@example.org"
     person = make_user(role=Role.ADMIN, password=PASSWORD, email=email)
-    cookie = secrets.token_urlsafe()
     with unit_of_work(sessions) as session:
         session.add_all(operations)
-        session.add(
-            WebSession(
-                user_id=person.user.id,
-                digest=digest(cookie),
-                last_seen=now,
-                expires=now + dt.timedelta(hours=1),
-            )
-        )
+        session.add_all(_nodes(athens))
+        told = {"sealed": "never opened here", "expires": now + dt.timedelta(hours=1)}
+        session.add(Handover(server_id=made[5].id, digest="of the failed create", **told))
+        cookie = sign_in(session, person.user.id)
         session.flush()
         session.add(
             AuditEntry(
@@ -204,7 +289,41 @@ def world(
                 operation_id=operations[0].id,
             )
         )
-    return World(site_url, sessions, email, cookie, athens, made[0], operations[4], operations[-1])
+    furnished = furnish(sessions, made, [athens, patras])
+    peopled, cookies = people(sessions, person.identity, made, [athens, patras], sealer)
+    return World(
+        site_url,
+        sessions,
+        email,
+        cookie,
+        athens,
+        made[0],
+        operations[4],
+        operations[-1],
+        chania,
+        owners[0],
+        furnished | peopled,
+        cookies,
+    )
+
+
+def _nodes(backend: Backend) -> Iterator[Node]:
+    for number in (1, 2):
+        yield Node(
+            backend_id=backend.id,
+            name=f"node{number}.example.org",
+            node_group="default",
+            drained=False,
+            offline=False,
+            vm_capable=True,
+            memory_total_mb=65_536,
+            memory_free_mb=40_000,
+            disk_total_mb=2_000_000,
+            disk_free_mb=1_000_000,
+            cpus=32,
+            primaries=5,
+            secondaries=1,
+        )
 
 
 def _operations(made: list[Server], now: dt.datetime) -> Iterator[Operation]:
@@ -241,33 +360,6 @@ def _operations(made: list[Server], now: dt.datetime) -> Iterator[Operation]:
             request_id=secrets.token_hex(8),
             error_class="insufficient_resources" if error else None,
         )
-
-
-class Watched:
-    """A context of the browser that remembers what a good page never does."""
-
-    def __init__(self, context: BrowserContext, url: str) -> None:
-        self.context = context
-        self.wrongs: list[str] = []
-        self.url = url
-
-    def open(self, path: str) -> Page:
-        """A new tab on this path."""
-        page = self.context.new_page()
-        page.on("console", lambda m: m.type in ("error", "warning") and self._note(m.text))
-        page.on("pageerror", lambda e: self._note(str(e)))
-        page.on("request", lambda r: self._check_host(r.url))
-        page.goto(self.url + path)
-        return page
-
-    def _note(self, text: str) -> None:
-        # Chromium itself reports every answer of 400 and more: pages that refuse are meant to.
-        if "Failed to load resource" not in text:
-            self.wrongs.append(text)
-
-    def _check_host(self, url: str) -> None:
-        if not url.startswith((self.url, "data:")):
-            self.wrongs.append(f"asked {url}")
 
 
 @pytest.fixture

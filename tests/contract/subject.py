@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cloudweb.backend.ganeti import operations, transport
-from cloudweb.backend.ganeti.objects import Job
+from cloudweb.backend.ganeti.objects import Job, OpError
 from cloudweb.backend.ganeti.rapi import RapiClient
 
 RECORDED = Path(__file__).parent / "recorded"
+# How a network of these tests is attached, in the one node group there is.
+CONNECTION = {"group": "default", "mode": "bridged", "link": "br1", "conflicts_check": False}
 _numbers = itertools.count(1)
 
 
@@ -59,6 +61,7 @@ class Driver:
         self.client = client
         self._timeout_s = subject.job_timeout_s
         self.names: list[str] = []
+        self.networks: list[str] = []
 
     def new_name(self) -> str:
         """A name that no instance had yet; what comes to bear it is removed after the test."""
@@ -103,6 +106,39 @@ class Driver:
         assert job.status == "success", job.error
         return name
 
+    def succeed(self, job_id: int) -> Job:
+        """The job when it has succeeded."""
+        job = self.run(job_id)
+        assert job.status == "success", job.error
+        return job
+
+    def fail(self, job_id: int) -> OpError:
+        """What the job failed with."""
+        job = self.run(job_id)
+        assert job.status == "error"
+        assert job.error
+        return job.error
+
+    def submit(self, opcode: str, target: str, arguments: dict[str, Any] | None = None) -> int:
+        """The job of an operation, as the worker asks for it."""
+        return operations.submit(self.client, opcode, target, arguments or {}, f"{opcode} {target}")
+
+    def add_network(self, *, connect: bool = True, **changed: Any) -> str:
+        """The name of a new network 203.0.113.0/28, over bridge br1."""
+        name = f"ct{os.getpid()}-net-{next(_numbers)}"
+        self.networks.append(name)
+        wanted = {"network": "203.0.113.0/28", "conflicts_check": False, "tags": [], **changed}
+        self.succeed(self.submit("OP_NETWORK_ADD", name, wanted))
+        if connect:
+            self.succeed(self.submit("OP_NETWORK_CONNECT", name, CONNECTION))
+        return name
+
+    def add_nic(self, instance: str, /, **card: Any) -> int:
+        return self.submit("OP_INSTANCE_SET_PARAMS", instance, {"nics": [["add", -1, card]]})
+
+    def remove_nic(self, name: str, which: int | str) -> int:
+        return self.submit("OP_INSTANCE_SET_PARAMS", name, {"nics": [["remove", which, {}]]})
+
     def remove_all(self) -> None:
         there = {instance.name for instance in self.client.instances_bulk()}
         jobs = [
@@ -112,3 +148,8 @@ class Driver:
         ]
         for job_id in jobs:
             self.run(job_id)
+        for network in self.client.networks_bulk():
+            if network.name in self.networks:
+                for group in network.groups:
+                    self.run(self.submit("OP_NETWORK_DISCONNECT", network.name, {"group": group}))
+                self.run(self.submit("OP_NETWORK_REMOVE", network.name))

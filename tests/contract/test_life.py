@@ -159,7 +159,7 @@ def test_jobs_on_one_instance_run_in_order(cluster: Driver) -> None:
 
 def test_a_job_on_an_instance_that_is_not_made_yet_fails(cluster: Driver) -> None:
     # Names are looked up before locks are taken. A machine under load may be too slow to show it.
-    for _ in range(5):
+    for _ in range(20):
         name = cluster.new_name()
         create = cluster.client.create_instance(cluster.body(name), f"make:{name}")
         remove = cluster.run(cluster.client.delete_instance(name, f"remove:{name}"))
@@ -270,3 +270,13 @@ def test_a_cancel_is_a_wish_and_the_final_status_says_what_came_of_it(cluster: D
     # A real Ganeti drops some jobs that wait, and lets others run.
     assert job.status == ("canceled" if name in there else "success")
     assert cluster.client.cancel_job(create) is False
+
+
+def test_rehearsing_a_tag_is_a_job_that_is_about_no_instance(cluster: Driver) -> None:
+    tag = "cloudweb:heartbeat:7f3a"
+    job = cluster.succeed(cluster.client.rehearse_tag(tag, "a question"))
+    again = cluster.succeed(cluster.client.rehearse_tag(tag, "a question"))
+    assert [op.opcode for op in job.ops] == ["OP_TAGS_SET"]
+    assert job.ops[0].instance is None
+    assert job.ops[0].reasons[0] == "a question"
+    assert again.id > job.id

@@ -32,6 +32,8 @@ def write_ini(folder: Path, settings: Settings, **changes: object) -> Path:
     values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)} | changes
     lines = ["[app:main]", "use = egg:cloudweb"]
     for name, value in values.items():
+        if value is None:
+            continue
         text = " ".join(value) if isinstance(value, tuple) else str(value)
         lines.append(f"cloudweb.{name} = {text.replace('%', '%%')}")
     path = folder / f"{time.monotonic_ns()}.ini"

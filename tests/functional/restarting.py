@@ -1,6 +1,7 @@
 """Servers of a test's own that can be stopped and started again with what they hold."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +26,9 @@ class Restartable:
         self._variables = dict(pair.split(b"=", 1) for pair in pairs)
         self._owner = proc.stat()
 
-    def stop(self) -> None:
-        services.stop_process(self._private.processes[0][0], self._signal)
+    def stop(self, how: signal.Signals | None = None) -> None:
+        """End it in good order, or by another signal."""
+        services.stop_process(self._private.processes[0][0], how or self._signal)
 
     def start(self) -> None:
         """Start it again; returns when it answers."""

@@ -67,8 +67,14 @@ def test_the_documentation_names_every_setting_with_its_default(project: Path) -
 def spelt(default: object) -> str:
     if default is dataclasses.MISSING:
         return "required"
-    if default in ("", ()):
+    if isinstance(default, tuple):
+        default = " ".join(default)
+    if default == "":
         return "empty"
+    if isinstance(default, tuple):
+        return f"`{' '.join(default)}`"
+    if default is None:
+        return "`unlimited`"
     return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default}`"
 
 
@@ -98,12 +104,15 @@ def test_values_become_what_the_field_is() -> None:
             "cloudweb.trust_forwarded": "Yes",
             "cloudweb.amqp_hosts": "amqp://a\n  amqp://b",
             "cloudweb.amqp_prefetch": "7",
+            "cloudweb.quota_cpu": "0",
+            "cloudweb.quota_servers": "Unlimited",
         }
     )
     assert settings.worker_poll_s == 0.25
     assert settings.trust_forwarded is True
     assert settings.amqp_hosts == ("amqp://a", "amqp://b")
     assert settings.amqp_prefetch == 7
+    assert (settings.quota_cpu, settings.quota_servers) == (0, None)
 
 
 @pytest.mark.parametrize(
@@ -114,12 +123,23 @@ def test_values_become_what_the_field_is() -> None:
         ("worker_poll_s", "soon", "a number"),
         ("trust_forwarded", "perhaps", "true or false"),
         ("secret_key", "short", "secret_key"),
+        ("secret_keys_old", f"{KEY} short", "secret_keys_old"),
         ("instance_prefix", "snf", "instance_prefix"),
         ("public_url", "https://a.example/", "public_url"),
         ("worker_lease_s", "10", "worker_lease_s"),
         ("amqp_hosts", "rabbit.example", "amqp_hosts"),
         ("session_idle_s", "-1", "session_idle_s"),
         ("log_level", "LOUD", "log_level"),
+        ("quota_cpu", "-1", "quota_cpu"),
+        ("quota_cpu", "some", "a whole number"),
+        ("os_params_mode", "both", "os_params_mode"),
+        ("config_url_base", "cloud.example", "config_url_base"),
+        ("vncproxy_url", "127.0.0.1:24999", "vncproxy_url"),
+        ("vncproxy_url", "tcp://127.0.0.1", "vncproxy_url"),
+        ("vncproxy_url", "tls://proxy:99999", "vncproxy_url"),
+        ("vncproxy_url", "unix:control.sock", "vncproxy_url"),
+        ("console_timeout_s", "0", "console_timeout_s"),
+        ("console_at_once", "0", "console_at_once"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(key: str, value: str, says: str) -> None:

@@ -111,7 +111,7 @@ def test_drain_and_undrain_by_id_or_name_keep_the_reason(
     )
     with unit_of_work(sessions, write=False) as session:
         actions = [(entry.action, entry.reason, entry.door) for entry in session.query(AuditEntry)]
-    assert ("backend:drained", "New kernel", "cli") in actions
+    assert ("backend:drain", "New kernel", "cli") in actions
     assert "already" in cli("backend", "drain", made["id"], "--reason", "Again")
 
 

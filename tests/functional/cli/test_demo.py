@@ -37,6 +37,14 @@ def test_seed_makes_a_cloud_to_try_and_tells_its_secrets(
     }
     assert {row["state"] for row in clusters.values()} == {"open"}
     assert cli.json("image", "list")
+    assert {row["kind"]: row["free"] for row in cli.json("pool", "list")} == {
+        "bridge": 20,
+        "mac-prefix": 4095,
+        "ipv4": 253,
+    }
+    assert [row["subnet"] for row in cli.json("network", "list") if not row["drained"]] == [
+        "203.0.113.0/24"
+    ]
     templates = {row["disk_template"].partition("_")[0] for row in cli.json("flavor", "list")}
     assert templates <= {t for row in clusters.values() for t in row["disk_templates"]}
     with unit_of_work(sessions) as session:

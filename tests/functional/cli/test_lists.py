@@ -4,7 +4,16 @@ from collections.abc import Callable
 
 from cloudweb.cli import printing
 from cloudweb.domain import identity, operations
-from cloudweb.models import Operation, OperState, Server, SessionFactory, unit_of_work
+from cloudweb.models import (
+    Backend,
+    BackendNetwork,
+    Network,
+    Operation,
+    OperState,
+    Server,
+    SessionFactory,
+    unit_of_work,
+)
 from tests.functional.cli.conftest import Terminal
 
 MakeServer = Callable[..., Server]
@@ -114,3 +123,19 @@ def test_columns_are_aligned_whatever_the_letters(cli: Terminal, make_server: Ma
 
 def test_escaping_leaves_letters_alone() -> None:
     assert printing.escape("Ünïcode 猫 \\x41") == "Ünïcode 猫 \\x41"
+
+
+def test_an_operation_on_a_network_is_listed_without_a_server(
+    cli: Terminal,
+    sessions: SessionFactory,
+    make_backend: Callable[..., Backend],
+    public_network: Network,
+) -> None:
+    backend = make_backend()
+    with unit_of_work(sessions) as session:
+        made = BackendNetwork(network_id=public_network.id, backend_id=backend.id, name="snf-net-1")
+        session.add(made)
+        operations.enqueue_network(session, identity.system("cli"), made, "OP_NETWORK_ADD")
+    [row] = cli.json("operation", "list")
+    assert (row["server"], row["backend"], row["opcode"]) == (None, backend.name, "OP_NETWORK_ADD")
+    assert row["target"] == "snf-net-1"

@@ -1,8 +1,10 @@
 """``cloudweb user`` and ``cloudweb token``."""
 
-from cloudweb.domain import accounts
+from cloudweb.domain import accounts, identity, registration
 from cloudweb.domain.identity import Identity
 from cloudweb.models import Role, SessionFactory, unit_of_work
+from cloudweb.sealing import Sealer
+from tests.conftest import SECRET_KEY
 from tests.functional.cli.conftest import Terminal
 
 
@@ -106,3 +108,49 @@ def test_a_token_of_nobody_and_a_token_that_is_none_are_refused(cli: Terminal) -
     cli("user", "add", "uma@example.org", "--no-password")
     mine = ("--user", "uma@example.org", "--name", "x")
     assert "no token x" in cli.refusal("token", "revoke", *mine)
+
+
+def test_an_account_is_shut_and_opened_again(cli: Terminal, sessions: SessionFactory) -> None:
+    made = cli.json("user", "add", "olga@example.org", "--role", "operator")
+    token = cli.json("token", "add", "--user", "olga@example.org", "--name", "t")["token"]
+
+    assert "reason" in cli.run("user", "deactivate", "olga@example.org").output
+    cli("user", "deactivate", "olga@example.org", "--reason", "left")
+    assert who(sessions, token) is None
+    assert not signs_in(sessions, "olga@example.org", made["password"])
+    assert "not active" in cli.refusal("user", "deactivate", "olga@example.org", "--reason", "x")
+
+    assert cli.json("user", "activate", "olga@example.org")["state"] == "active"
+    assert who(sessions, token) is not None
+    assert "is active" in cli.refusal("user", "activation-send", "olga@example.org")
+
+
+def test_the_last_admin_stays_one(cli: Terminal) -> None:
+    cli("user", "add", "ada@example.org", "--role", "admin")
+    only = "ada@example.org is the only active admin."
+
+    assert cli.refusal("user", "role", "ada@example.org", "viewer") == only
+    assert cli.refusal("user", "deactivate", "ada@example.org", "--reason", "x") == only
+    cli("user", "add", "bob@example.org", "--role", "admin")
+    assert cli.json("user", "role", "ada@example.org", "viewer")["role"] == "viewer"
+
+
+def test_a_password_is_set_and_the_old_one_is_none(cli: Terminal, sessions: SessionFactory) -> None:
+    old = cli.json("user", "add", "olga@example.org", "--role", "operator")["password"]
+
+    new = cli.json("user", "password", "olga@example.org")["password"]
+
+    assert signs_in(sessions, "olga@example.org", new)
+    assert not signs_in(sessions, "olga@example.org", old)
+
+
+def test_who_is_rejected_can_be_sent_a_link_later(cli: Terminal, sessions: SessionFactory) -> None:
+    with unit_of_work(sessions) as session:
+        rules = registration.Rules(Sealer(SECRET_KEY), "http://localhost")
+        stranger = identity.stranger("dashboard", "", "")
+        registration.sign_up(session, stranger, rules, email="nora@example.org", name="")
+
+    cli("user", "reject", "nora@example.org", "--reason", "who is that?")
+    assert cli.json("user", "show", "nora@example.org")["state"] == "rejected"
+    assert "on its way" in cli("user", "activation-send", "nora@example.org")
+    assert "does not wait" in cli.refusal("user", "reject", "nora@example.org", "--reason", "x")

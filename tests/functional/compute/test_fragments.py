@@ -4,14 +4,15 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import webtest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudweb import wire
-from cloudweb.domain import hearing, servers
+from cloudweb.domain import hearing, server_views, servers, snapshots
+from cloudweb.domain.snapshots import InstanceReport, Snapshot
 from cloudweb.domain.states import NicReport, StatusEvent
 from cloudweb.models import (
-    Backend,
     Flavor,
     ListVersion,
     Nic,
@@ -19,6 +20,7 @@ from cloudweb.models import (
     ServerMetadata,
     SessionFactory,
     unit_of_work,
+    utc_now,
 )
 from cloudweb.shapes.servers import SERVER, SERVER_BRIEF
 from cloudweb.wire import FragmentCache, Notation
@@ -55,7 +57,7 @@ class History:
     def apply(self, change: tuple[Any, ...], position: int) -> None:
         kind, *values = change
         with unit_of_work(self.sessions) as session:
-            known = servers.list_versions(session, self.cloud.owner.identity)
+            known = server_views.list_versions(session, self.cloud.owner.identity)
             if kind == "create":
                 servers.create(
                     session,
@@ -83,8 +85,9 @@ class History:
 
     def _address(self, session: Any, server: Server, address: str | None) -> None:
         card = NicReport(0, "aa:00:00:00:00:01", address)
-        backend = session.get_one(Backend, server.backend_id)
-        hearing.apply_instances(session, backend, {server.instance_name or "": (card,)})
+        name = server.instance_name or ""
+        told = {name: InstanceReport(name, running=None, nics=(card,))}
+        snapshots.apply(session, server.backend_id, Snapshot(utc_now(), told))
 
     def _firewall(self, session: Any, server: Server, profile: str) -> None:
         for nic in session.query(Nic).filter_by(server_id=server.id):
@@ -108,16 +111,16 @@ class History:
         identity = self.cloud.owner.identity
         with unit_of_work(self.sessions, write=False) as session:
             number = session.get_one(ListVersion, identity.user_id).version
-            versions = servers.list_versions(session, identity)
-            fresh = servers.load(session, [server_id for server_id, _version in versions])
+            versions = server_views.list_versions(session, identity)
+            fresh = server_views.load(session, [server_id for server_id, _version in versions])
             for shape in (SERVER, SERVER_BRIEF):
                 for notation in (Notation.JSON, Notation.XML):
                     made = self.cache.document(
                         shape,
                         notation,
                         (identity.user_id, number),
-                        lambda: servers.list_versions(session, identity),
-                        lambda ids: servers.load(session, ids),
+                        lambda: server_views.list_versions(session, identity),
+                        lambda ids: server_views.load(session, ids),
                     )
                     assert made == wire.render_rows(shape, fresh, notation)
 
@@ -139,6 +142,42 @@ def test_a_list_from_fragments_is_the_list_from_scratch(
     for position, change in enumerate(history):
         world.apply(change, position)
         world.lists_agree()
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(history=changes)
+def test_a_tag_stands_for_one_answer_only_and_what_is_held_is_current(
+    app: webtest.TestApp,
+    sessions: SessionFactory,
+    cloud: Any,
+    site: Any,
+    make_flavor: Callable[..., Flavor],
+    history: list[tuple[Any, ...]],
+) -> None:
+    world = History(sessions, cloud, site)
+    seen: dict[tuple[str, str], bytes] = {}
+    held: dict[str, str] = {}
+    for position, change in enumerate([("create",), *history]):
+        world.apply(change, position)
+        for path in _reads(sessions):
+            fresh = app.get(path, headers=cloud.owner.headers)
+            tag = fresh.headers["ETag"]
+            assert seen.setdefault((path, tag), fresh.body) == fresh.body
+            again = app.get(
+                path, headers=cloud.owner.headers | {"If-None-Match": held.get(path, '"none"')}
+            )
+            assert (again.status_code == 304) is (held.get(path) == tag)
+            held[path] = tag
+
+
+def _reads(sessions: SessionFactory) -> list[str]:
+    with unit_of_work(sessions, write=False) as session:
+        ids = [row[0] for row in session.query(Server.id).order_by(Server.id).limit(2)]
+    base = "/api/v1.1/servers"
+    lists = [base, f"{base}.xml", f"{base}/detail", f"{base}/detail.xml", f"{base}/detail?limit=1"]
+    return lists + [f"{base}/{n}{what}" for n in ids for what in ("", "/meta.xml")]
 
 
 def test_the_cache_holds_no_more_than_it_may() -> None:

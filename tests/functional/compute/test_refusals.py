@@ -55,8 +55,8 @@ def _orders(cloud: Any) -> dict[str, tuple[Any, int, str]]:
         "metadata list": (order(metadata=["a"]), 400, "badRequest"),
         "metadata text": (order(metadata="a"), 400, "badRequest"),
         "metadata number": (order(metadata={"a": 1}), 400, "badRequest"),
-        "metadata key long": (order(metadata={"a" * 51: "b"}), 400, "badRequest"),
-        "metadata value long": (order(metadata={"a": "b" * 501}), 400, "badRequest"),
+        "metadata key long": (order(metadata={"a" * 256: "b"}), 400, "badRequest"),
+        "metadata value long": (order(metadata={"a": "b" * 256}), 400, "badRequest"),
         "metadata key empty": (order(metadata={"": "b"}), 400, "badRequest"),
         "no server": ({}, 400, "badRequest"),
         "a list": ([], 400, "badRequest"),
@@ -81,6 +81,16 @@ def test_each_bad_order_is_refused_in_both_notations(
             assert answer.status_code == code, case
             assert _fault_name(answer) == name, case
     assert _nothing_was_stored(sessions)
+
+
+def test_a_refusal_names_what_is_unknown_and_not_what_came_under_it(
+    app: webtest.TestApp, cloud: Any
+) -> None:
+    order = cloud.order(adminPass="s3cret-one")
+    answer = app.post_json("/api/v1.1/servers", order, headers=cloud.owner.headers, status=400)
+    assert answer.json["badRequest"]["details"] == "server: Unknown: adminPass"
+    answer = app.post_json("/api/v1.1/servers", [], headers=cloud.owner.headers, status=400)
+    assert answer.json["badRequest"]["details"] == "This must be an object."
 
 
 def _fault_name(answer: Any) -> str:
@@ -212,6 +222,9 @@ def test_another_users_server_does_not_exist(
         ({"reboot": {"type": "\1"}}, 400),
         ({"resize": {"flavorRef": 1}}, 501),
         ({"rebuild": {}}, 501),
+        ({"changePassword": {"adminPass": "x"}}, 501),
+        ({"confirmResize": None}, 501),
+        ({"revertResize": None}, 501),
     ],
 )
 def test_an_action_that_is_none_is_refused(
@@ -262,6 +275,7 @@ def test_an_anonymous_probe_costs_no_statement(
         ("DELETE", "/api/v1.1/servers"),
         ("PATCH", "/api/v1.1/servers/1"),
         ("POST", "/api/v1.1/flavors"),
+        ("GET", "/api/v1.1/servers/@@detail"),
         ("GET", "/api/v1.1/servers/1/action"),
     ],
 )
@@ -283,7 +297,7 @@ def test_our_own_failure_is_a_fault_without_a_traceback(
 ) -> None:
     from cloudweb.domain import flavors
 
-    def broken(_session: Any) -> None:
+    def broken(_session: Any, **_part: Any) -> None:
         raise RuntimeError("the secret of the house")
 
     monkeypatch.setattr(flavors, "list_active", broken)

@@ -250,3 +250,10 @@ def test_a_list_takes_as_many_statements_for_many_as_for_few(
     assert cold_and_warm() == few
     assert few[0] <= 6
     assert few[1] <= 3
+
+
+def test_every_action_that_is_known_is_done() -> None:
+    from cloudweb.shapes.servers import ACTIONS
+    from cloudweb.views.compute.servers import _ACTS
+
+    assert set(ACTIONS) == set(_ACTS)

@@ -14,11 +14,11 @@ import pika
 import pytest
 import sqlalchemy as sa
 
-from cloudweb.backend.amqp.link import REASON, TRACEBACK
-from cloudweb.backend.amqp.topology import EXCHANGE, Topology
+from cloudweb.backend.amqp.topology import EXCHANGE, Queue, Topology
 from cloudweb.domain import states
 from cloudweb.models import (
     Backend,
+    DeadLetter,
     Operation,
     OperationState,
     OperState,
@@ -46,14 +46,14 @@ class Bus:
     def _channel(self) -> "_Channel":
         return _Channel(self.url)
 
-    def publish(self, *bodies: bytes) -> None:
-        """Publish; returns when the broker has it safe."""
+    def publish(self, *bodies: bytes, key: str | None = None) -> None:
+        """Publish, as news of jobs unless told otherwise; returns when the broker has it safe."""
         with self._channel() as channel:
             channel.confirm_delivery()
             for body in bodies:
                 channel.basic_publish(
                     EXCHANGE,
-                    self.topology.routing_key,
+                    key or self.topology.operations.keys[0],
                     body,
                     pika.BasicProperties(delivery_mode=2),
                     mandatory=True,
@@ -61,13 +61,18 @@ class Bus:
 
     def close(self) -> None:
         with self._channel() as channel:
-            channel.queue_delete(self.topology.queue)
-            channel.queue_delete(self.topology.dead_queue)
+            for name in self.topology.names:
+                channel.queue_delete(name)
+
+    def queue(self, kind: str) -> Queue:
+        """One of the queues: ``op``, ``net``, ``network``, ``progress`` or ``cluster``."""
+        name = f"{self.topology.prefix}-events-{kind}"
+        return next(queue for queue in self.topology.queues if queue.name == name)
 
     def count(self, queue: str | None = None) -> int:
         """How many messages wait in the queue; those delivered and not acknowledged do not."""
         with self._channel() as channel:
-            declared = channel.queue_declare(queue or self.topology.queue, passive=True)
+            declared = channel.queue_declare(queue or self.topology.operations.name, passive=True)
             waiting: int = declared.method.message_count
             return waiting
 
@@ -78,17 +83,12 @@ class Bus:
         time.sleep(0.3)
         return self.count() == 0
 
-    def dead_letters(self) -> list[tuple[bytes, str, str]]:
-        """Body, reason and traceback of every dead letter; they are taken."""
-        letters = []
-        with self._channel() as channel:
-            while True:
-                method, properties, body = channel.basic_get(self.topology.dead_queue)
-                if method is None:
-                    return letters
-                channel.basic_ack(method.delivery_tag)
-                headers = properties.headers or {}
-                letters.append((body, headers.get(REASON, ""), headers.get(TRACEBACK, "")))
+    def dead_letters(self, sessions: SessionFactory, kind: str = "op") -> list[DeadLetter]:
+        """What a consumer of that database has kept of a queue's dead letters, in order."""
+        name = self.queue(kind).name
+        with unit_of_work(sessions, write=False) as session:
+            query = sa.select(DeadLetter).where(DeadLetter.queue == name).order_by(DeadLetter.id)
+            return list(session.scalars(query))
 
 
 class _Channel:

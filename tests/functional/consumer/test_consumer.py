@@ -11,14 +11,25 @@ from typing import Any
 import pika
 import pytest
 
+from cloudweb.backend.agents.messages import network_status
 from cloudweb.backend.amqp import batch
 from cloudweb.backend.amqp.batch import Delivery
-from cloudweb.domain import hearing, states
-from cloudweb.models import OperState, SessionFactory
+from cloudweb.backend.ganeti.jobs import Job, JobOp
+from cloudweb.domain import hearing, operations, states
+from cloudweb.domain.identity import system
+from cloudweb.models import (
+    BackendNetwork,
+    Network,
+    Operation,
+    OperationState,
+    OperState,
+    SessionFactory,
+    unit_of_work,
+)
 from cloudweb.settings import Settings
 from tests.functional.consumer.conftest import Bus, Fleet, wait_until
 from tests.functional.processes import end, running, wait_for, write_ini
-from tests.services import free_port
+from tests.ports import free_port
 
 CONSUMER = "cloudweb.backend.amqp.consumer"
 DYING = "tests.functional.consumer.dying"
@@ -37,7 +48,7 @@ def test_what_clusters_say_is_written_down(bus: Bus, ini: Path, make_fleet: Make
     with running(CONSUMER, ini):
         wait_until(fleet.is_finished, bus.is_done)
     assert bus.count() == 0
-    assert bus.dead_letters() == []
+    assert bus.dead_letters(fleet.sessions) == []
 
 
 def test_everything_twice_and_in_reverse_order_ends_the_same(
@@ -98,12 +109,16 @@ def test_what_makes_no_sense_goes_to_the_dead_letters(
     good = fleet.history()
     bus.publish(good[0], *bad, *good[1:])
     with running(CONSUMER, ini):
-        wait_until(fleet.is_finished, lambda: bus.count(bus.topology.dead_queue) == len(bad))
-        wait_until(bus.is_done)
-    letters = bus.dead_letters()
-    assert [body for body, _, _ in letters] == list(bad)
-    for (_, reason, _), expected in zip(letters, bad.values(), strict=True):
-        assert expected in reason
+        wait_until(
+            fleet.is_finished,
+            lambda: len(bus.dead_letters(fleet.sessions)) == len(bad),
+            bus.is_done,
+        )
+    letters = bus.dead_letters(fleet.sessions)
+    assert [letter.body for letter in letters] == list(bad)
+    for letter, expected in zip(letters, bad.values(), strict=True):
+        assert expected in letter.reason
+    assert bus.count(bus.topology.operations.dead) == 0
     assert bus.count() == 0
 
 
@@ -115,7 +130,7 @@ def test_what_is_not_ours_is_acknowledged(bus: Bus, ini: Path, make_fleet: Make)
     with running(CONSUMER, ini):
         wait_until(fleet.is_finished, bus.is_done)
     assert bus.count() == 0
-    assert bus.dead_letters() == []
+    assert bus.dead_letters(fleet.sessions) == []
 
 
 def test_a_message_that_cannot_be_applied_harms_no_other(
@@ -134,7 +149,10 @@ def test_a_message_that_cannot_be_applied_harms_no_other(
     bodies = [fleet.message(server, states.CREATE, "success") for server in fleet.servers]
     verdict = batch.apply(
         sessions,
-        [Delivery(n, "key", pika.BasicProperties(), body) for n, body in enumerate(bodies)],
+        [
+            Delivery(n, "queue", "key", pika.BasicProperties(), body)
+            for n, body in enumerate(bodies)
+        ],
     )
     assert verdict.outcomes == {"applied": 2}
     (letter,) = verdict.dead
@@ -143,6 +161,24 @@ def test_a_message_that_cannot_be_applied_harms_no_other(
     assert "Traceback" in letter.traceback
     built = [OperState.STARTED, OperState.BUILD, OperState.BUILD, OperState.STARTED]
     assert [row[1] for row in fleet.effects()] == built
+
+
+def test_what_is_said_of_a_network_ends_its_operation(
+    sessions: SessionFactory, make_backend: Make, public_network: Network
+) -> None:
+    backend = make_backend()
+    with unit_of_work(sessions) as session:
+        made = BackendNetwork(network_id=public_network.id, backend_id=backend.id, name="snf-net-1")
+        session.add(made)
+        operation = operations.enqueue_network(session, system("cli"), made, states.ADD_NETWORK)
+        operation.state, operation.job_id = OperationState.SUBMITTED, 7
+    op = JobOp(states.ADD_NETWORK, None, "success", input={"network_name": "snf-net-1"})
+    said = network_status(Job(7, "success", (op,)), op, backend.name)
+    letter = Delivery(1, "queue", said.routing_key, pika.BasicProperties(), said.body)
+    assert batch.apply(sessions, [letter]).outcomes == {"applied": 1}
+    assert batch.apply(sessions, [letter]).outcomes == {"not ours": 1}
+    with unit_of_work(sessions, write=False) as session:
+        assert session.get_one(Operation, operation.id).state is OperationState.SUCCESS
 
 
 def test_sigterm_ends_it_cleanly(bus: Bus, ini: Path, make_fleet: Make) -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudweb.backend.agents.messages import op_statuses
+from cloudweb.backend.agents.messages import messages_of
 from cloudweb.backend.amqp.messages import MAX_BYTES, decode
 from cloudweb.backend.ganeti.jobs import Job, JobOp, OpError
-from cloudweb.domain.states import NicReport, StatusEvent
+from cloudweb.domain.states import NetworkEvent, NicReport, StatusEvent
 from cloudweb.faults import ImpossibleMessage
 
 SAID: dict[str, Any] = {
@@ -35,6 +35,26 @@ def message(**changes: Any) -> bytes:
 def test_a_message_of_an_agent_is_an_event() -> None:
     assert decode(message()) == StatusEvent(
         "snf-12", "OP_INSTANCE_STARTUP", "running", 1234, TIME, "cluster.example.com"
+    )
+
+
+def test_a_message_about_a_network_is_an_event() -> None:
+    told = {
+        "type": "ganeti-network-status",
+        "network": "snf-net-5",
+        "operation": "OP_NETWORK_REMOVE",
+        "status": "error",
+        "result": ["OpPrereqError", ["Network still connected", "wrong_state"]],
+        "subnet": None,
+    }
+    assert decode(message(instance=..., **told)) == NetworkEvent(
+        "snf-net-5",
+        "OP_NETWORK_REMOVE",
+        "error",
+        1234,
+        TIME,
+        "cluster.example.com",
+        ("wrong_state", "Network still connected"),
     )
 
 
@@ -77,18 +97,18 @@ def test_the_result_of_a_success_is_not_an_error() -> None:
 def test_cards_come_in_their_order() -> None:
     nics = [
         {"mac": "aa:00:00:00:00:01", "ip": "10.0.0.1", "network": "net-1", "link": "br0"},
-        {"mac": "aa:00:00:00:00:02", "ip": ""},
-        {},
+        {"mac": "aa:00:00:00:00:02", "ip": "", "name": "snf-nic-7"},
+        {"name": 7, "network": ""},
     ]
     assert decode(message(nics=nics)).nics == (
-        NicReport(0, "aa:00:00:00:00:01", "10.0.0.1"),
-        NicReport(1, "aa:00:00:00:00:02"),
+        NicReport(0, "aa:00:00:00:00:01", "10.0.0.1", network="net-1"),
+        NicReport(1, "aa:00:00:00:00:02", name="snf-nic-7"),
         NicReport(2, None),
     )
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"type": "ganeti-net-status"}, "type"),
+    ({"type": "ganeti-poem-status"}, "type"),
     ({"type": ...}, "type"),
     ({"type": ["ganeti-op-status"]}, "type"),
     *[({"event_time": time}, "event_time") for time in (..., None, 1, [1], [1, 2, 3], "1,2")],
@@ -176,7 +196,7 @@ def test_any_values_are_an_event_or_refused(changes: dict[str, Any]) -> None:
 def test_what_our_agent_publishes_is_heard_as_it_was_meant() -> None:
     error = OpError("OpPrereqError", "Not known", "unknown_entity")
     op = JobOp("OP_INSTANCE_REMOVE", "snf-12", "error", error, log="line", ended=TIME)
-    (published,) = op_statuses(Job(7, "error", (op,), ended=TIME), "cluster.example.com")
+    (published,) = messages_of(Job(7, "error", (op,), ended=TIME), "cluster.example.com")
     assert decode(published.body) == StatusEvent(
         "snf-12",
         "OP_INSTANCE_REMOVE",

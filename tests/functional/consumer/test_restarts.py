@@ -57,7 +57,7 @@ def test_the_broker_restarts(
         wait_until(fleet.is_finished, bus.is_done, timeout_s=60)
         assert end(process) == 0
     assert bus.count() == 0
-    assert bus.dead_letters() == []
+    assert bus.dead_letters(fleet.sessions) == []
 
 
 def test_the_database_restarts(
@@ -88,13 +88,15 @@ def test_the_database_restarts(
         database.stop()
         bus.publish(*fleet.history()[half:], b"{")
         time.sleep(2)
-        assert bus.count(bus.topology.dead_queue) == 0
+        assert bus.count(bus.topology.operations.dead) == 0
         database.start()
         wait_until(fleet.is_finished, bus.is_done, timeout_s=60)
+        wait_until(lambda: len(bus.dead_letters(fleet.sessions)) == 1)
         assert end(process) == 0
+    letters = bus.dead_letters(fleet.sessions)
     fleet.sessions.engine.dispose()
     assert bus.count() == 0
-    assert [body for body, _reason, _traceback in bus.dead_letters()] == [b"{"]
+    assert [letter.body for letter in letters] == [b"{"]
 
 
 def test_it_ends_though_the_database_is_away(

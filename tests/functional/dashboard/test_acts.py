@@ -1,5 +1,6 @@
 """What people do in the dashboard, what it leads to, and what is refused."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from cloudweb.models import (
     SessionFactory,
     WebSession,
     unit_of_work,
+    utc_now,
 )
 
 PASSWORD = "correct horse battery"
@@ -81,12 +83,12 @@ def test_after_signing_in_nobody_is_sent_elsewhere(
     assert form.submit(status=303).location == "http://localhost/admin/"
 
 
-def test_a_wrong_password_an_unknown_person_and_a_plain_user_get_the_same_answer(
+def test_a_wrong_password_an_unknown_person_and_a_program_get_the_same_answer(
     app: webtest.TestApp, make_user: Callable
 ) -> None:
     staff = make_user(role=Role.VIEWER, password=PASSWORD).user.email
-    plain = make_user(password=PASSWORD).user.email
-    tries = [(staff, "wrong"), ("nobody@example.org", PASSWORD), (plain, PASSWORD), ("", "")]
+    program = make_user().user.email
+    tries = [(staff, "wrong"), ("nobody@example.org", PASSWORD), (program, PASSWORD), ("", "")]
     for email, password in tries:
         page = _send(app, email, password, status=401)
         assert "do not belong together" in page
@@ -115,6 +117,8 @@ _MAY: list[tuple[str, set[Role]]] = [
     ("vms/{s}/destroy", {Role.ADMIN}),
     ("backends/{b}/drain", {Role.OPERATOR, Role.ADMIN}),
     ("backends/{b}/undrain", {Role.OPERATOR, Role.ADMIN}),
+    ("backends/{b}/offline", {Role.OPERATOR, Role.ADMIN}),
+    ("backends/{b}/online", {Role.OPERATOR, Role.ADMIN}),
 ]
 
 
@@ -206,7 +210,7 @@ def _set_state(app: webtest.TestApp, rows: Callable, server: Any, state: OperSta
         ("shutdown", {}, "OP_INSTANCE_SHUTDOWN", {}),
         ("reboot", {}, "OP_INSTANCE_REBOOT", {"type": "SOFT"}),
         ("reboot", {"kind": "HARD"}, "OP_INSTANCE_REBOOT", {"type": "HARD"}),
-        ("destroy", {"phrase": "destroy {s}"}, "OP_INSTANCE_REMOVE", {}),
+        ("destroy", {"phrase": "destroy {s}", "reason": "Asked for."}, "OP_INSTANCE_REMOVE", {}),
     ],
 )
 def test_an_act_that_hurts_is_confirmed_first_and_done_once(
@@ -290,8 +294,8 @@ def test_draining_shows_what_follows_and_needs_a_reason(
     assert "C1R1024D80ext_vlmc" in page
     form = page.forms[1]
     form["reason"] = "kernel update"
-    assert "Tick that you accept it." in form.submit(status=400)
-    form["accept_loss"] = True
+    assert f"Type: drain {one.name}" in form.submit(status=400)
+    form["phrase"] = f"drain {one.name}"
     form["reason"] = " "
     page = form.submit(status=400)
     assert "Say why." in page
@@ -336,3 +340,40 @@ def test_undraining_is_the_mirror_image(
     page = page.forms[1].submit(status=303).follow()
     assert "takes new servers again" in page
     assert rows(Backend)[0].drained is False
+
+
+def test_a_cluster_is_taken_offline_and_back(
+    app: webtest.TestApp, sign_in: Callable, make_backend: Callable, rows: Callable
+) -> None:
+    backend = make_backend()
+    sign_in()
+    page = app.get(f"/admin/backends/{backend.id}").click("Take offline…")
+    assert "asked nothing until it is back" in page
+    form = page.forms[1]
+    assert "Say why" in form.submit(status=400)
+    form["reason"] = "Moving house"
+    after = form.submit(status=303).follow()
+    assert "The cluster is asked nothing" in after
+    form.submit(status=303)
+    assert rows(Backend)[0].offline
+    assert "It is offline already" in app.get(f"/admin/backends/{backend.id}/offline")
+    after.click("Take back…").forms[1].submit(status=303)
+    assert not rows(Backend)[0].offline
+    done = [e.action for e in rows(AuditEntry) if e.target_kind == "backend"]
+    assert done == ["backend:offline", "backend:online"]
+
+
+def test_draining_where_a_flavor_would_be_lost_is_dangerous_and_asks_who_one_is(
+    app: webtest.TestApp,
+    sign_in: Callable,
+    make_backend: Callable,
+    make_flavor: Callable,
+    sessions: SessionFactory,
+) -> None:
+    backend = make_backend()
+    sign_in()
+    with unit_of_work(sessions) as session:
+        session.execute(sa.update(WebSession).values(created=utc_now() - dt.timedelta(hours=1)))
+    app.get(f"/admin/backends/{backend.id}/drain", status=200)
+    make_flavor(disk_template=backend.disk_templates[0])
+    assert "/admin/prove" in app.get(f"/admin/backends/{backend.id}/drain", status=303).location

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import webtest
 
-from cloudweb.app import make_app
 from cloudweb.domain import servers
 from cloudweb.domain.states import ApiStatus
 from cloudweb.models import SessionFactory, migrations
 from cloudweb.settings import Secret, Settings
+from tests.applications import application
 from tests.functional.processes import end, running, write_ini
 from tests.functional.restarting import Restartable, private_server
 from tests.functional.worker.world import WORKER, World
@@ -39,7 +39,7 @@ def settings(settings: Settings, database: Restartable) -> Settings:
 def test_what_was_asked_for_is_done_when_the_database_is_back(
     world: World, database: Restartable, settings: Settings, tmp_path: Path
 ) -> None:
-    app = webtest.TestApp(make_app(settings, sessions=world.sessions))
+    app = webtest.TestApp(application(settings, sessions=world.sessions))
     headers = world.cloud.owner.headers
     with running(WORKER, write_ini(tmp_path, settings)) as worker:
         first = world.create()

@@ -1,5 +1,6 @@
 """The worker as a process of its own, before simulated clusters that fail in every way."""
 
+import datetime as dt
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from cloudweb.domain import servers
+from cloudweb.domain import servers, states
 from cloudweb.domain.states import ApiStatus
 from cloudweb.models import (
     Backend,
@@ -18,6 +19,7 @@ from cloudweb.models import (
     OperationState,
     Server,
     unit_of_work,
+    utc_now,
 )
 from tests.functional.processes import end, running, wait_for
 from tests.functional.worker.world import WORKER, World
@@ -108,12 +110,46 @@ def test_a_worker_killed_before_anything_was_sent_is_made_good(world: World, ini
     assert world.jobs() == ["OP_INSTANCE_CREATE"]
 
 
+def test_a_worker_held_up_for_half_its_lease_sends_only_after_claiming_anew(
+    world: World, ini: Path
+) -> None:
+    with running("tests.functional.worker.held_up", ini):
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+    [operation] = world.operations()
+    assert operation.attempts == 2
+    assert world.jobs() == ["OP_INSTANCE_CREATE"]
+
+
 def test_a_lost_answer_is_found_again_by_its_reason(world: World, ini: Path) -> None:
     world.faults(drop_after_accept=1)
     with running(WORKER, ini):
         server = world.create()
         world.becomes(server, ApiStatus.ACTIVE)
     assert world.jobs() == ["OP_INSTANCE_CREATE"]
+
+
+def test_what_was_sent_before_ganeti_archives_jobs_is_not_sent_again_but_said_to_be_unknown(
+    world: World, ini: Path
+) -> None:
+    with running(WORKER, ini) as worker:
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+        world.faults(delay_after_accept_s=30.0)
+        world.do(servers.reboot, server, kind="HARD")
+        wait_for(lambda: "OP_INSTANCE_REBOOT" in world.jobs())
+        worker.kill()
+        worker.wait()
+    world.faults(delay_after_accept_s=0.0)
+    world.simulator.clusters["alpha"].show(lambda _, state: state.jobs.clear())
+    with unit_of_work(world.sessions) as session:
+        long_ago = utc_now() - dt.timedelta(hours=7)
+        session.execute(sa.update(Operation).values(sent=long_ago))
+    with running(WORKER, ini):
+        [_create, reboot] = world.settled()
+    assert world.jobs() == []
+    assert (reboot.state, reboot.error_class) == (OperationState.ERROR, states.UNANSWERED)
+    assert "cannot be found any more" in reboot.error
 
 
 @pytest.mark.parametrize("fault", [{"refuse": "close"}, {"refuse": "503"}, {"unauthorized": True}])

@@ -1,5 +1,8 @@
 """A user's cloud over simulated clusters, as the tests of the worker see it."""
 
+import base64
+import json
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -69,10 +72,30 @@ class World:
     def faults(self, cluster: str = "alpha", **faults: Any) -> None:
         self.simulator.clusters[cluster].faults.update(faults)
 
+    def by_hand(
+        self, verb: Callable[[RapiClient, str], object], server_id: int, cluster: str = "alpha"
+    ) -> None:
+        """Do something to the server's instance behind our back."""
+        with RapiClient(self.simulator.url(cluster), "cloudweb", "cloudweb") as client:
+            verb(client, f"snf-{server_id}")
+
+    def asked(self, cluster: str, path: str) -> bool:
+        """Whether the cluster was ever asked for this."""
+        return any(path in asked for asked in self.simulator.clusters[cluster].requests)
+
     def jobs(self, cluster: str = "alpha") -> list[str]:
         """The opcodes of all jobs the cluster ever took."""
         with RapiClient(self.simulator.url(cluster), "cloudweb", "cloudweb") as client:
             return [op.opcode for job in client.jobs_bulk() for op in job.ops]
+
+    def osparams(self, cluster: str = "alpha") -> list[dict[str, str]]:
+        """Those of every create the cluster was ever sent."""
+        url = self.simulator.url(cluster) + "/2/jobs?bulk=1"
+        credentials = base64.b64encode(b"cloudweb:cloudweb").decode()
+        request = urllib.request.Request(url, headers={"Authorization": f"Basic {credentials}"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            jobs = json.load(answer)
+        return [op["osparams"] for job in jobs for op in job["ops"] if "osparams" in op]
 
     def instances(self, cluster: str = "alpha") -> list[str]:
         with RapiClient(self.simulator.url(cluster), "cloudweb", "cloudweb") as client:

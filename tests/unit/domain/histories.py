@@ -13,6 +13,13 @@ T0 = dt.datetime(2024, 5, 1, 12, 0, tzinfo=dt.UTC)
 INSTANCE = "snf-1"
 
 _ENDINGS: dict[str, list[tuple[str, Any]]] = {
+    "OP_INSTANCE_CREATE": [
+        ("success", None),
+        ("error", (states.NO_ROOM, "No node has room")),
+        ("error", (None, "Broken")),
+        ("error", None),
+        ("canceled", None),
+    ],
     "OP_INSTANCE_REMOVE": [
         ("success", None),
         ("error", (states.UNKNOWN_ENTITY, "Instance not known")),

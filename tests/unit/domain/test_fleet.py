@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 
 from cloudweb import faults
-from cloudweb.domain import fleet
-from cloudweb.models import Backend, Flavor, SessionFactory, unit_of_work, utc_now
+from cloudweb.domain import fleet, placement
+from cloudweb.models import Backend, Flavor, Network, SessionFactory, unit_of_work, utc_now
 
 
 @pytest.fixture
-def flavor(make_flavor: Callable[..., Flavor]) -> Flavor:
+def flavor(make_flavor: Callable[..., Flavor], public_network: Network) -> Flavor:
     return make_flavor(ram_mb=1024, disk_gb=10, disk_template="plain")
 
 
 def _chosen(sessions: SessionFactory, flavor: Flavor) -> int:
     with unit_of_work(sessions) as session:
-        return fleet.choose(session, flavor).id
+        return placement.choose(session, flavor).id
 
 
 def test_the_least_loaded_cluster_is_chosen(

@@ -47,10 +47,22 @@ def event(opcode: str, status: str, *, at: float = 1, job: int = 1, **more: obje
 )
 def test_a_job_moves_its_server(opcode: str, status: str, after: OperState) -> None:
     server = facts()
-    assert server.apply(event(opcode, status))
+    error = (None, "Broken") if status == "error" else None
+    assert server.apply(event(opcode, status, error=error))
     assert server.state is after
     assert server.deleted is (after is OperState.DESTROYED)
     assert (server.job_id, server.job_opcode, server.job_status) == (1, opcode, status)
+
+
+@pytest.mark.parametrize(
+    "error", [None, (states.NO_ROOM, "No node"), (states.NO_ROOM_NOW, "Not now")]
+)
+def test_a_server_is_to_be_built_until_it_is_sure_that_it_cannot_be(error: object) -> None:
+    server = facts()
+    failed = event(states.CREATE, "error", error=error)
+    assert server.apply(failed)
+    assert (server.state, server.job_status) == (OperState.BUILD, "error")
+    assert states.needs_a_look(failed) is (error is None)
 
 
 def test_the_same_event_again_is_stale() -> None:

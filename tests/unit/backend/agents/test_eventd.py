@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from cloudweb.backend.agents import eventd
+from cloudweb.backend.agents import config, eventd
+from cloudweb.backend.agents.alarm import Alarm
 from cloudweb.backend.agents.eventd import MasterCheck, QueueWatch
 from cloudweb.backend.agents.messages import Message
 from tests.contract.subject import recorded
@@ -156,7 +157,7 @@ def test_only_the_masters_agent_speaks(tmp_path: Path) -> None:
 
 
 def test_a_new_master_says_everything(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eventd, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(eventd, "WAKE_EVERY_S", 0.001)
     queue.put(7, "success")
     stop = threading.Event()
     answers = iter([True, True, False, True])
@@ -167,7 +168,8 @@ def test_a_new_master_says_everything(queue: Queue, monkeypatch: pytest.MonkeyPa
             stop.set()
         return bool(master)
 
-    eventd.watch(queue.watch, is_master, stop)
+    with Alarm(queue.path, without_inotify_s=0.01) as alarm:
+        eventd.watch(queue.watch, is_master, alarm, stop)
     assert len(queue.messages) == 2
 
 
@@ -177,13 +179,15 @@ def test_a_queue_that_is_away_is_waited_for(queue: Queue, monkeypatch: pytest.Mo
         stop, "wait", lambda seconds: stop.set() or False if seconds > 1 else stop.is_set()
     )
     queue.path.rmdir()
-    eventd.watch(queue.watch, lambda: True, stop)
+    with Alarm(queue.path, without_inotify_s=0.01) as alarm:
+        eventd.watch(queue.watch, lambda: True, alarm, stop)
     assert queue.messages == []
 
 
 def test_the_agent_needs_nothing_of_the_web() -> None:
     code = (
-        "import sys, cloudweb.backend.agents.eventd;"
+        "import sys, cloudweb.backend.agents.eventd, cloudweb.backend.agents.hook;"
+        "import cloudweb.backend.agents.progress, cloudweb.cli.agents;"
         "print({'pyramid', 'sqlalchemy', 'requests', 'orjson', 'cryptography'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
@@ -191,7 +195,47 @@ def test_the_agent_needs_nothing_of_the_web() -> None:
 
 
 def test_nothing_to_do_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(eventd.URLS_VARIABLE, raising=False)
+    monkeypatch.delenv(config.URLS, raising=False)
     with pytest.raises(SystemExit) as refusal:
-        eventd.main(["--queue", str(tmp_path)])
+        eventd.main(["--queue", str(tmp_path), "--config", str(tmp_path / "none")])
     assert refusal.value.code == 2
+
+
+def test_networks_clusters_and_heartbeats_are_spoken_of(queue: Queue) -> None:
+    queue.put(
+        7,
+        "success",
+        input={
+            "OP_ID": "OP_NETWORK_CONNECT",
+            "network_name": "snf-net-5",
+            "network": "10.0.0.0/24",
+            "group_name": "default",
+        },
+    )
+    queue.put(8, "success", input={"OP_ID": "OP_CLUSTER_SET_PARAMS"})
+    tag = "cloudweb:heartbeat:7f"
+    queue.put(9, "success", input={"OP_ID": "OP_TAGS_SET", "kind": "cluster", "tags": [tag]})
+    queue.put(10, "success", input={"OP_ID": "OP_TAGS_SET", "kind": "cluster", "tags": ["x"]})
+    queue.put(11, "success", input={"OP_ID": "OP_CLUSTER_VERIFY"})
+    queue.watch.look()
+
+    said = {message.routing_key: json.loads(message.body) for message in queue.messages}
+
+    assert len(queue.messages) == 3
+    network = said["ganeti.snf.event.network"]
+    assert network["type"] == "ganeti-network-status"
+    assert (network["network"], network["group_name"]) == ("snf-net-5", "default")
+    assert (network["operation"], network["status"]) == ("OP_NETWORK_CONNECT", "success")
+    assert said["ganeti.event.cluster"]["operation"] == "OP_CLUSTER_SET_PARAMS"
+    assert said["eventd.heartbeat"] == {"type": "eventd-heartbeat", "cluster": "c1", "tag": tag}
+
+
+def test_a_job_about_an_instances_tags_is_about_that_instance(queue: Queue) -> None:
+    queue.put(
+        7,
+        "success",
+        input={"OP_ID": "OP_TAGS_SET", "kind": "instance", "name": "snf-3", "tags": []},
+    )
+    queue.watch.look()
+
+    assert json.loads(queue.messages[0].body)["instance"] == "snf-3"

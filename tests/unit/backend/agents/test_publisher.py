@@ -23,9 +23,9 @@ from cloudweb.backend.ganeti.simulator import Simulator
 class Listener:
     """A queue of its own that hears of instances with one prefix."""
 
-    def __init__(self, channel: BlockingChannel) -> None:
+    def __init__(self, channel: BlockingChannel, *, kind: str = "op") -> None:
         self.prefix = f"t{uuid.uuid4().hex[:12]}"
-        self.key = f"ganeti.{self.prefix}.event.op"
+        self.key = f"ganeti.{self.prefix}.event.{kind}"
         self._channel = channel
         self._queue = channel.queue_declare("", exclusive=True).method.queue
         channel.exchange_declare(EXCHANGE, "topic", durable=True)

@@ -23,6 +23,7 @@ from cloudweb.backend.ganeti.errors import (
 from cloudweb.backend.ganeti.rapi import RapiClient
 from cloudweb.backend.ganeti.simulator import Simulator
 from cloudweb.backend.ganeti.simulator.cluster import Cluster
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -78,12 +79,6 @@ def answered(request: pytest.FixtureRequest) -> Iterator[RapiClient]:
 def http(status: str, body: bytes) -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return head.encode() + body
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def failure(client: RapiClient) -> RapiError:

@@ -97,3 +97,41 @@ def test_an_unknown_opcode_is_an_error_of_ours(simulator: Simulator) -> None:
             operations.submit(client, "OP_INSTANCE_REBOOT", "x", {"type": "odd"}, "why")
         with pytest.raises(ValueError, match="ASCII"):
             operations.submit(client, "OP_INSTANCE_REMOVE", "x", {}, "wörthy")
+
+
+def test_a_network_is_asked_for_without_what_it_has_not(simulator: Simulator) -> None:
+    wanted = {"network": "10.0.0.0/28", "gateway": None, "mac_prefix": None, "tags": []}
+    with RapiClient(simulator.url("alpha"), "cloudweb", "cloudweb") as client:
+        job_id = operations.submit(client, "OP_NETWORK_ADD", "snf-net-1", wanted, "r")
+    job = simulator.clusters["alpha"].state.jobs[job_id]
+    assert (job.opcode, job.target) == ("OP_NETWORK_ADD", "snf-net-1")
+    assert "gateway" not in job.arguments
+
+
+def test_a_card_is_plugged_in_at_once_where_that_is_possible(simulator: Simulator) -> None:
+    change = {"nics": [["remove", "snf-nic-1", {}]]}
+    with RapiClient(simulator.url("alpha"), "cloudweb", "cloudweb") as client:
+        job_id = operations.submit(client, "OP_INSTANCE_SET_PARAMS", "snf-1", change, "r")
+    arguments = simulator.clusters["alpha"].state.jobs[job_id].arguments
+    assert (arguments["hotplug"], arguments["hotplug_if_possible"]) == (False, True)
+
+
+@pytest.mark.parametrize("opcode", ["OP_TAGS_SET", "OP_TAGS_DEL"])
+@pytest.mark.parametrize("arguments", [{}, {"tags": []}, {"tags": "one"}])
+def test_tags_are_a_list_that_is_not_empty(
+    simulator: Simulator, opcode: str, arguments: dict[str, object]
+) -> None:
+    with (
+        RapiClient(simulator.url("alpha"), "cloudweb", "cloudweb") as client,
+        pytest.raises(ValueError, match="tags"),
+    ):
+        operations.submit(client, opcode, "snf-1", arguments, "r")
+
+
+@pytest.mark.parametrize("opcode", ["OP_NETWORK_RENAME", "OP_INSTANCE_MOVE"])
+def test_an_opcode_that_is_not_known_is_refused(simulator: Simulator, opcode: str) -> None:
+    with (
+        RapiClient(simulator.url("alpha"), "cloudweb", "cloudweb") as client,
+        pytest.raises(ValueError, match=opcode),
+    ):
+        operations.submit(client, opcode, "snf-1", {}, "r")

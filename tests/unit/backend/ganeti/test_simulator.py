@@ -1,5 +1,6 @@
 """The simulator keeps to its room, its order and its time, and outlives a restart."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from cloudweb.backend.ganeti import operations
 from cloudweb.backend.ganeti.operations import create_body
 from cloudweb.backend.ganeti.rapi import RapiClient
 from cloudweb.backend.ganeti.simulator import ClusterSpec, Failure, Simulator, parse_spec
@@ -135,6 +137,22 @@ def test_an_instance_on_an_offline_node_is_in_error(
     assert (instance.status, instance.oper_state) == ("ERROR_nodeoffline", None)
 
 
+def test_an_instance_shows_a_screen_only_where_it_is_told_to(
+    simulator: Simulator, client: RapiClient
+) -> None:
+    ended(client, client.create_instance(wanted("i-1"), "x"))
+    instance = client.instance("i-1")
+    assert (instance.network_port, instance.serial_console) == (None, False)
+    url, auth = simulator.url("alpha") + "/_sim/screens", ("cloudweb", "cloudweb")
+    told: dict[str, Any] = {"name": "i-1", "host": "192.0.2.7", "port": 11_007, "serial": True}
+    assert requests.post(url, json=told, auth=auth, timeout=5).status_code == 200
+    instance = client.instance("i-1")
+    assert (instance.pnode, instance.network_port) == ("192.0.2.7", 11_007)
+    assert instance.serial_console
+    for bad, status in ((told | {"port": "x"}, 400), (told | {"name": "i-2"}, 404)):
+        assert requests.post(url, json=bad, auth=auth, timeout=5).status_code == status
+
+
 def test_jobs_take_their_time(simulator: Simulator, client: RapiClient) -> None:
     job = ended(client, client.create_instance(wanted("i-1"), "x"))
     assert (job.ended - job.started).total_seconds() >= RUNNING_S["OP_INSTANCE_CREATE"] * FACTOR
@@ -216,3 +234,34 @@ def test_the_control_url_counts_requests(simulator: Simulator, client: RapiClien
     counts = requests.get(url, auth=("cloudweb", "cloudweb"), timeout=5).json()
     assert counts["total"] == 3
     assert counts["by"]["DELETE /2/instances/*"] == 1
+
+
+def test_an_instance_is_made_where_its_networks_are_connected() -> None:
+    with (
+        Simulator(["alpha:nodes=2,groups=default+rack2"], port=0, time_factor=0.01) as simulator,
+        on(simulator) as client,
+    ):
+        assert list(client.groups()) == ["default", "rack2"]
+        connect = {"group": "rack2", "mode": "bridged", "link": "br1", "conflicts_check": False}
+        network = {"network": "10.0.0.0/28", "tags": []}
+        ended(client, operations.submit(client, "OP_NETWORK_ADD", "net", network, "add"))
+        ended(client, operations.submit(client, "OP_NETWORK_CONNECT", "net", connect, "join"))
+        ended(client, client.create_instance(wanted("a", nics=[{"network": "net"}]), "make"))
+        assert client.network("net").groups == {"rack2": ("bridged", "br1")}
+        assert client.instance("a").pnode == "n2.alpha.ganeti.test"
+
+
+def test_a_file_of_before_there_were_networks_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    how: dict[str, Any] = {"port": 0, "time_factor": 0.01, "state_file": path}
+    with Simulator(["alpha"], **how) as simulator, on(simulator) as client:
+        job_id = client.delete_instance("nobody", "try")
+        ended(client, job_id)
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    alpha = kept["clusters"]["alpha"]
+    del alpha["networks"]
+    for job in alpha["jobs"]:
+        job["instance"] = job.pop("target")
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    with Simulator(["alpha"], **how) as simulator:
+        assert simulator.clusters["alpha"].state.jobs[job_id].target == "nobody"

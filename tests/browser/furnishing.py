@@ -1,0 +1,208 @@
+"""What a cloud has beside clusters and servers: networks, pools, addresses, images, regions."""
+
+import datetime as dt
+from typing import Any
+
+from cloudweb.domain import address_history, identity, images, pools
+from cloudweb.domain.address_history import Had
+from cloudweb.models import (
+    AddressUse,
+    BackendNetwork,
+    CatalogueFlavor,
+    CatalogueNode,
+    DeadLetter,
+    Infrastructure,
+    Install,
+    InstallResult,
+    Network,
+    NetworkKind,
+    NetworkState,
+    Pool,
+    PoolKind,
+    RegionalFlavor,
+    ResultState,
+    Server,
+    SessionFactory,
+    unit_of_work,
+    utc_now,
+)
+from cloudweb.specifications import Specification
+
+CLI = identity.system("cli")
+
+
+def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]) -> dict[str, str]:
+    """Fills the database; a name and the path of each page there is to see then."""
+    with unit_of_work(sessions) as session:
+        office = _networks(session, servers, backends)
+        prefixes = pools.create(session, CLI, kind=PoolKind.MAC_PREFIX, base="aa:00:0", size=4096)
+        bridges = pools.create(session, CLI, kind=PoolKind.BRIDGE, base="prv", size=40)
+        for n in range(9):
+            pools.take(session, PoolKind.BRIDGE, holder_kind="network", holder_id=n + 1)
+        image = images.register(session, CLI, name="Debian 12", location="debian-12")
+        images.register(session, CLI, name="Ubuntu 24.04", location="ubuntu-24.04")
+        region, install = _regions(session)
+        letter = DeadLetter(
+            letter="1",
+            queue="ops",
+            routing_key="op",
+            body=b'{"type": "ganeti-op-status", "instance": "snf-12"}',
+            reason="It has no jobId.",
+        )
+        session.add(letter)
+        session.flush()
+        addresses = session.query(Pool).filter_by(network_id=office.id).one()
+        first = servers[0].id
+        return {
+            "networks": "/admin/networks",
+            "network": f"/admin/networks/{office.id}",
+            "network-drain": f"/admin/networks/{office.id}/drain",
+            "network-undrain": f"/admin/networks/{office.id}/undrain",
+            "network-everywhere": f"/admin/networks/{office.id}/everywhere",
+            "network-remove": f"/admin/networks/{office.id}/remove",
+            "ips": "/admin/ips",
+            "ip": "/admin/ips/10.7.0.5?at=2026-01-01",
+            "pools": "/admin/pools",
+            "pool": f"/admin/pools/{bridges.id}?holder=prv3",
+            "pool-mac": f"/admin/pools/{prefixes.id}?check=yes",
+            "pool-addresses": f"/admin/pools/{addresses.id}",
+            "pool-reserve": f"/admin/pools/{bridges.id}/reserve?values=prv7-prv12",
+            "pool-release": f"/admin/pools/{bridges.id}/release?values=prv30",
+            "pool-resize": f"/admin/pools/{bridges.id}/resize?size=60",
+            "pool-remove": f"/admin/pools/{bridges.id}/remove",
+            "pool-values": f"/admin/pools/{bridges.id}/values",
+            "images": "/admin/images",
+            "image": f"/admin/images/{image.id}",
+            "flavors": "/admin/flavors?show=all",
+            "flavors-extra": "/admin/flavors?show=extra",
+            "flavors-transposed": "/admin/flavors?show=all&by=region",
+            "flavors-compare": "/admin/flavors/compare?a=Athens&b=Crete",
+            "flavors-install": "/admin/flavors/install?flavor=f-0",
+            "flavors-promote": "/admin/flavors/promote?name=m1.giant&vcpus=32&ram=65536&disk=400",
+            "flavors-demote": "/admin/flavors/demote?flavor=f-3",
+            "install": f"/admin/flavors/installs/{install.id}",
+            "regions": "/admin/regions",
+            "region": f"/admin/regions/{region.id}",
+            "jobs": "/admin/jobs",
+            "search": "/admin/search?q=e",
+            "search-none": "/admin/search?q=nothing-like-this",
+            "vms-refused": "/admin/vms?filter=colour=blue",
+            "vms-bulk": f"/admin/vms/bulk?verb=shutdown&id={first}&id={first + 2}&id={first + 3}",
+            "queues": "/admin/queues",
+            "letters": "/admin/queues/letters",
+            "nodes": "/admin/nodes",
+            "letter": f"/admin/queues/letters/{letter.id}",
+            "letter-retry": f"/admin/queues/letters/{letter.id}/retry",
+            "letter-drop": f"/admin/queues/letters/{letter.id}/drop",
+            "account": "/account",
+            "second-factor": "/account/second-factor",
+        }
+
+
+def _networks(session: Any, servers: list[Server], backends: list[Any]) -> Network:
+    office = Network(
+        name="office",
+        kind=NetworkKind.MAC_FILTERED,
+        user_id=servers[0].user_id,
+        cidr="10.7.0.0/24",
+        gateway="10.7.0.1",
+        cidr6="2001:db8:7::/64",
+        mode="bridged",
+        link="prv0",
+        mac_prefix="aa:00:1",
+        tags=["nfdhcpd"],
+    )
+    session.add(office)
+    session.flush()
+    pools.create_addresses(session, office)
+    states = (NetworkState.ACTIVE, NetworkState.ERROR)
+    for backend, state in zip(backends, states, strict=False):
+        session.add(
+            BackendNetwork(
+                network_id=office.id,
+                backend_id=backend.id,
+                name=f"snf-net-{office.id}",
+                state=state,
+            )
+        )
+    for n, server in enumerate(servers):
+        address = f"10.7.0.{n + 5}"
+        since = utc_now() - dt.timedelta(days=40 - n)
+        session.add(
+            AddressUse(
+                address=address,
+                network_id=office.id,
+                server_id=servers[-1 - n].id,
+                since=since,
+                until=since + dt.timedelta(days=12),
+            )
+        )
+        pools.hold_address(session, office.id, address, server_id=server.id)
+        address_history.begin(session, [Had(server.id, office.id, address)])
+    return office
+
+
+def _regions(session: Any) -> tuple[Infrastructure, Install]:
+    now = utc_now()
+    regions = [
+        Infrastructure(name=name, refreshed=now, keystone_url=f"https://{name.lower()}.example.org")
+        for name in ("Athens", "Crete", "Malaga")
+    ]
+    regions[2].unreachable_since = now
+    regions[2].last_error = "Connection refused"
+    regions.append(Infrastructure(name="Trento", keystone_url="https://trento.example.org"))
+    wanted = [
+        Specification(f"f-{n}", f"m1.{name}", 2**n, 2048 * 2**n, 20 * (n + 1))
+        for n, name in enumerate(("small", "medium", "large", "huge"))
+    ]
+    flavors = [
+        CatalogueFlavor(
+            flavor_id=each.id,
+            name=each.name,
+            vcpus=each.vcpus,
+            ram_mb=each.ram_mb,
+            disk_gb=each.disk_gb,
+            promoted=True,
+        )
+        for each in wanted
+    ]
+    session.add_all([*regions, *flavors])
+    session.flush()
+    for place, region in enumerate(regions[:3]):
+        for n, each in enumerate(wanted[: 4 - place]):
+            ram = each.ram_mb * (2 if (place, n) == (1, 1) else 1)
+            session.add(_regional(region, f"r-{n}", each.name, each.vcpus, ram, each.disk_gb))
+            known = CatalogueNode(
+                catalogue_id=flavors[n].id, infrastructure_id=region.id, flavor_id=f"r-{n}"
+            )
+            session.add(known)
+        session.add(_regional(region, "r-x", f"{region.name.lower()}.tiny", 1, 256, 1))
+    order = Install(catalogue_id=flavors[3].id, actor="ioanna@example.org")
+    session.add(order)
+    session.flush()
+    results = zip(
+        regions,
+        (ResultState.DONE, ResultState.FAILED, ResultState.WAITING),
+        ("", "The region refused: quota exceeded", ""),
+        strict=False,
+    )
+    for region, state, message in results:
+        session.add(
+            InstallResult(
+                install_id=order.id, infrastructure_id=region.id, state=state, message=message
+            )
+        )
+    return regions[0], order
+
+
+def _regional(
+    region: Infrastructure, id_: str, name: str, vcpus: int, ram: int, disk: int
+) -> RegionalFlavor:
+    return RegionalFlavor(
+        infrastructure_id=region.id,
+        flavor_id=id_,
+        name=name,
+        vcpus=vcpus,
+        ram_mb=ram,
+        disk_gb=disk,
+    )

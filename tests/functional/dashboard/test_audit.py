@@ -1,0 +1,196 @@
+"""The audit as people see it, and what finds its way into it."""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import webtest
+
+from cloudweb.backend.audit_watch import AuditWatch
+from cloudweb.domain import audit, audit_chain
+from cloudweb.models import AuditEntry, Outcome, Role, Server, SessionFactory, unit_of_work
+
+
+@pytest.fixture
+def entries(sessions: SessionFactory) -> Callable[..., list[AuditEntry]]:
+    """The entries that have these values."""
+
+    def read(**values: Any) -> list[AuditEntry]:
+        with unit_of_work(sessions, write=False) as session:
+            query = sa.select(AuditEntry).filter_by(**values).order_by(AuditEntry.id)
+            return list(session.scalars(query))
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("DELETE", "/api/v1.1/servers/999", 404),
+        ("POST", "/api/v1.1/servers", 400),
+        ("PUT", "/api/v1.1/servers/1", 400),
+        ("DELETE", "/plankton/images/nothing", 404),
+        ("DELETE", "/v1/flavors/nothing", 404),
+    ],
+)
+def test_an_attempt_at_the_api_that_is_refused_is_written_down(
+    method: str,
+    path: str,
+    status: int,
+    app: webtest.TestApp,
+    make_user: Callable,
+    entries: Callable,
+) -> None:
+    person = make_user()
+    headers = person.headers | {"X-Request-Id": "abc-1", "Content-Type": "application/json"}
+    app.extra_environ["REMOTE_ADDR"] = "192.0.2.7"
+    request = {"method": method, "body": b"{}", "headers": headers}
+    app.request(path, status="*", **request)
+    (entry,) = entries(outcome=Outcome.REFUSED)
+    assert (entry.actor, entry.role, entry.door) == (person.user.email, "user", "api")
+    assert (entry.request_id, entry.details["status"] // 100) == ("abc-1", 4)
+    assert (entry.details["method"], entry.details["path"]) == (method, path)
+    assert entry.reason
+    assert entry.address == "192.0.2.7"
+
+
+def test_reading_and_strangers_write_nothing_down(
+    app: webtest.TestApp, make_user: Callable, entries: Callable
+) -> None:
+    person = make_user()
+    before = len(entries())
+    app.get("/api/v1.1/servers/999", headers=person.headers, status=404)
+    app.get("/api/v1.1/servers", headers=person.headers, status=200)
+    app.delete("/api/v1.1/servers/1", status=401)
+    app.delete("/api/v1.1/servers/1", headers={"X-Auth-Token": "x"}, status=401)
+    app.get("/admin/", status=303)
+    assert len(entries()) == before
+
+
+def test_a_token_that_only_reads_leaves_a_trace_when_it_tries_more(
+    app: webtest.TestApp, make_user: Callable, sessions: SessionFactory, entries: Callable
+) -> None:
+    from cloudweb.domain import accounts
+
+    person = make_user()
+    with unit_of_work(sessions) as session:
+        text = accounts.add_token(
+            *(session, person.identity, person.user), name="ro", expires=None, read_only=True
+        )
+    app.delete("/api/v1.1/servers/1", headers={"X-Auth-Token": text}, status=403)
+    assert [e.reason for e in entries(outcome=Outcome.REFUSED)] == ["This token may only read."]
+
+
+def test_what_a_role_may_not_do_is_written_down(
+    app: webtest.TestApp, sign_in: Callable, make_server: Callable, entries: Callable
+) -> None:
+    server: Server = make_server()
+    person = sign_in(Role.VIEWER)
+    app.get(f"/admin/vms/{server.id}/destroy", status=403)
+    token = _token(app)
+    app.post(f"/admin/vms/{server.id}/start", {"csrf_token": token}, status=403)
+    found = entries(outcome=Outcome.REFUSED)
+    assert [(e.actor, e.role, e.details["method"]) for e in found] == [
+        (person.user.email, "viewer", "GET"),
+        (person.user.email, "viewer", "POST"),
+    ]
+
+
+def _token(app: webtest.TestApp) -> str:
+    text: str = app.get("/account").forms[0]["csrf_token"].value
+    return text
+
+
+def test_a_wrong_password_is_written_down_without_the_password(
+    app: webtest.TestApp, make_user: Callable, entries: Callable
+) -> None:
+    email = make_user(role=Role.OPERATOR, password="correct horse battery").user.email
+    form = app.get("/admin/login").form
+    form["email"], form["password"] = email, "geheim-geheim"
+    form.submit(status=401)
+    (entry,) = entries(outcome=Outcome.REFUSED)
+    assert (entry.action, entry.actor, entry.target_id) == ("session:open", "stranger", email)
+    assert "geheim" not in str(vars(entry))
+
+
+def test_a_change_shows_before_and_after_and_the_chain(
+    app: webtest.TestApp, sign_in: Callable, make_user: Callable, entries: Callable
+) -> None:
+    sign_in(Role.ADMIN)
+    other = make_user()
+    form = app.get(f"/admin/users/{other.user.id}/role").forms[1]
+    form["role"], form["reason"], form["phrase"] = "viewer", "hired", other.user.email
+    form.submit(status=303)
+    (entry,) = entries(action="user:role")
+    shown = app.get(f"/admin/audit/{entry.id}")
+    assert [pre.get_text() for pre in shown.html.find_all("pre")] == ["user", "viewer"]
+
+
+def test_the_list_is_filtered_and_whole_as_a_file_that_runs_nothing(
+    app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory
+) -> None:
+    person = sign_in(Role.VIEWER)
+    with unit_of_work(sessions) as session:
+        for n in range(60):
+            audit.record(session, person.identity, "test:act", "test", n, reason="=HYPERLINK(1)")
+        audit.record(
+            *(session, person.identity, "test:other", "test", 1),
+            reason="<script>",
+            outcome=Outcome.REFUSED,
+        )
+    page = app.get("/admin/audit?outcome=refused")
+    assert "test:other" in page
+    assert "test:act" not in page
+    assert "<script>" not in page
+    assert "<b>50</b> of" in app.get("/admin/audit?filter=action%3Dtest:act")
+    file = app.get("/admin/audit.csv?filter=action%3Dtest:act")
+    rows = list(csv.DictReader(io.StringIO(file.text)))
+    assert len(rows) == 60
+    assert {row["reason"] for row in rows} == {"'=HYPERLINK(1)"}
+    assert {"at", "actor", "address", "request", "before", "after", "seal"} <= set(rows[0])
+    assert len(app.get("/admin/audit.json?kind=test").json) == 61
+
+
+def test_a_past_that_was_changed_needs_somebody_until_it_is_mended(
+    app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory
+) -> None:
+    person = sign_in(Role.VIEWER)
+    with unit_of_work(sessions) as session:
+        for n in range(5):
+            audit.record(session, person.identity, "test:act", "test", n, reason="true")
+    with unit_of_work(sessions) as session:
+        audit_chain.seal(session)
+
+    def found(reason: str) -> tuple[bool, str]:
+        with unit_of_work(sessions) as session:
+            changed = sa.update(AuditEntry).where(AuditEntry.target_id == "3")
+            session.execute(changed.where(AuditEntry.action == "test:act").values(reason=reason))
+        AuditWatch(sessions).look()
+        metrics = app.get("/metrics", extra_environ={"REMOTE_ADDR": "127.0.0.1"}).text
+        (line,) = re.findall(r"^cloudweb_audit_broken (.*)$", metrics, re.MULTILINE)
+        return "was changed after it was sealed" in app.get("/admin/").text, line
+
+    assert found("true") == (False, "0.0")
+    assert "The chain was verified" in app.get("/admin/audit")
+    assert found("a lie") == (True, "1.0")
+    assert "of the chain" in app.get("/admin/audit").html.find(class_="fresh sealed").text
+    assert found("true") == (False, "0.0")
+
+
+def test_some_roles_see_only_what_they_did_themselves(
+    app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory, entries: Callable
+) -> None:
+    person = sign_in(Role.HELPDESK)
+    with unit_of_work(sessions) as session:
+        audit.record(session, person.identity, "test:mine", "test", 1)
+    page = app.get("/admin/audit")
+    assert "test:mine" in page
+    assert "user:create" not in page
+    assert {row["actor"] for row in app.get("/admin/audit.json").json} == {person.user.email}
+    app.get(f"/admin/audit/{entries(action='user:create')[0].id}", status=404)
+    app.get(f"/admin/audit/{entries(action='test:mine')[0].id}", status=200)
+    app.get("/admin/audit/999999", status=404)

@@ -1,0 +1,98 @@
+"""The queues page: how full they are, and what is decided about dead letters."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import webtest
+
+from cloudweb.domain import dead_letters
+from cloudweb.domain.dead_letters import Letter
+from cloudweb.models import DeadLetter, LetterState, Role, SessionFactory, unit_of_work
+
+Make = Callable[..., Any]
+HEARTBEAT = b'{"type": "eventd-heartbeat", "cluster": "nobody"}'
+
+
+def bury(sessions: SessionFactory, body: bytes, reason: str = "It is no JSON.") -> int:
+    with unit_of_work(sessions) as session:
+        before = session.scalar(sa.select(sa.func.count()).select_from(DeadLetter))
+        name = f"{before:036}"
+        dead_letters.keep(session, [Letter(name, "snf-events-op", "key", body, reason)])
+        found: int = session.scalar(sa.select(sa.func.max(DeadLetter.id)))
+        return found
+
+
+def state_of(sessions: SessionFactory, letter_id: int) -> tuple[LetterState, int]:
+    with unit_of_work(sessions, write=False) as session:
+        letter = dead_letters.get(session, letter_id)
+        return letter.state, letter.tries
+
+
+def test_queues_and_letters_are_shown_and_nothing_of_them_is_markup(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory
+) -> None:
+    sign_in(Role.VIEWER)
+    assert "No broker is configured" in app.get("/admin/queues")
+    letter_id = bury(sessions, b"<script>alert(1)</script>\x00\xff", "<b>bad</b>")
+    with unit_of_work(sessions) as session:
+        dead_letters.note_counts(session, {"snf-events-op": (1234, 2)})
+
+    page = app.get("/admin/queues")
+    assert "1,234" in page.text or "1 234" in page.text or "1234" in page.text
+    assert "<b>bad</b>" not in page
+    one = app.get(f"/admin/queues/letters/{letter_id}")
+    assert "<script>alert" not in one
+    assert "Try again" not in one, "a viewer decides nothing"
+    app.get("/admin/queues/letters/999999", status=404)
+    assert "1 message" in app.get("/admin/")
+
+
+def test_an_operator_tries_again_and_drops(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory
+) -> None:
+    sign_in(Role.OPERATOR)
+    good, bad = bury(sessions, HEARTBEAT), bury(sessions, b"{")
+
+    page = app.get(f"/admin/queues/letters/{good}").click("Try again")
+    assert "It was applied." in page.forms[1].submit(status=303).follow()
+    assert "It was applied." in page.forms[1].submit(status=303).follow()
+    assert state_of(sessions, good) == (LetterState.APPLIED, 2)
+    assert "It is applied already" in app.get(f"/admin/queues/letters/{good}/retry")
+
+    page = app.get(f"/admin/queues/letters/{bad}").click("Try again")
+    stale = app.get(f"/admin/queues/letters/{bad}/drop").forms[1]
+    assert "still could not" in page.forms[1].submit(status=303).follow()
+    assert state_of(sessions, bad) == (LetterState.WAITING, 2)
+    stale["reason"], stale["phrase"] = "Sent by mistake.", f"drop letter {bad}"
+    assert "was 1 time" in stale.submit(status=409), "it was tried meanwhile"
+    form = app.get(f"/admin/queues/letters/{bad}").click("Drop").forms[1]
+    assert "Say why" in form.submit(status=400)
+    form["reason"], form["phrase"] = "Sent by mistake.", f"drop letter {bad}"
+    assert "Sent by mistake." in form.submit(status=303).follow()
+    assert state_of(sessions, bad) == (LetterState.DROPPED, 2)
+
+
+@pytest.mark.parametrize("verb", ["retry", "drop"])
+def test_a_viewer_and_a_forger_decide_nothing(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, verb: str
+) -> None:
+    letter_id = bury(sessions, b"{")
+    path = f"/admin/queues/letters/{letter_id}/{verb}"
+    sign_in(Role.OPERATOR)
+    app.post(path, {"reason": "no token"}, status=400)
+    sign_in(Role.VIEWER)
+    token = app.get("/admin/").forms[0]["csrf_token"].value
+    app.post(path, {"reason": "x", "csrf_token": token}, status=403)
+    assert state_of(sessions, letter_id) == (LetterState.WAITING, 1)
+
+
+def test_a_silent_consumer_needs_somebody(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory
+) -> None:
+    sign_in(Role.VIEWER)
+    with unit_of_work(sessions) as session:
+        dead_letters.note_counts(session, {"snf-events-op": (0, 1)})
+        session.execute(sa.text("UPDATE queue_counts SET noted = '2020-01-01 00:00:00'"))
+    assert "No consumer looks at" in app.get("/admin/")

@@ -1,0 +1,138 @@
+"""The Reconcile page: choose what was found, see what follows, and mend it with a reason."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import webtest
+
+from cloudweb.domain import identity, reconcile, servers
+from cloudweb.domain.snapshots import InstanceReport, Snapshot
+from cloudweb.models import (
+    Backend,
+    Operation,
+    OperState,
+    ReconcileRun,
+    Role,
+    Server,
+    SessionFactory,
+    unit_of_work,
+    utc_now,
+)
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def stale(sessions: SessionFactory, make_server: Make) -> Server:
+    """A server that was found without an instance, beside an instance without a server."""
+    server: Server = make_server()
+    snapshot = Snapshot(utc_now(), {"snf-<b>": InstanceReport("snf-<b>", running=True)})
+    with unit_of_work(sessions) as session:
+        backend = session.get_one(Backend, server.backend_id)
+        found = reconcile.detect(session, backend, snapshot, "snf-")
+        reconcile.keep(session, backend, taken=snapshot.taken, found=found, compared=1)
+    return server
+
+
+def read(sessions: SessionFactory, server: Server) -> Server:
+    with unit_of_work(sessions, write=False) as session:
+        return session.get_one(Server, server.id)
+
+
+def choose(page: Any, *targets: str) -> Any:
+    """The preview of mending these."""
+    form = page.forms[2]
+    for box in form.fields["finding"]:
+        label = page.html.find("input", value=box._value)["aria-label"]
+        box.checked = any(label.startswith(f"{target}:") for target in targets)
+    return form.submit()
+
+
+def test_an_operator_chooses_and_mends_with_a_reason(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, stale: Server
+) -> None:
+    sign_in(Role.ADMIN)
+    assert "2 differences" in app.get("/admin/")
+    page = app.get("/admin/reconcile")
+    assert "snf-<b>" not in page, "nothing of it is markup"
+    preview = choose(page, stale.instance_name or "")
+    assert "snf-&lt;b&gt;" not in preview, "only what was chosen"
+    form = preview.forms[1]
+    assert "Say why" in form.submit(status=400)
+    form["reason"] = "Its node burnt down."
+    assert "Mended: 1" in form.submit(status=303).follow()
+    assert read(sessions, stale).state is OperState.DESTROYED
+    assert "Its node burnt down." in app.get(f"/admin/vms/{stale.id}")
+    assert "Mended: 1" in form.submit(status=303).follow(), "sent again it leads to the same"
+
+
+def test_what_has_moved_is_told_and_not_touched(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, stale: Server
+) -> None:
+    sign_in(Role.OPERATOR)
+    form = choose(app.get("/admin/reconcile"), stale.instance_name or "").forms[1]
+    with unit_of_work(sessions) as session:
+        servers.rename(session, identity.system("cli"), stale.id, name="other")
+    form["reason"] = "Gone."
+    page = form.submit(status=409)
+    assert f"{stale.instance_name}: The server has changed since." in page
+    assert not read(sessions, stale).deleted
+
+
+def test_only_an_administrator_removes_instances_and_a_viewer_chooses_nothing(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, stale: Server
+) -> None:
+    with unit_of_work(sessions, write=False) as session:
+        rows = reconcile.list_open(session)
+    orphan = next(row.finding.id for row in rows if row.finding.kind.value == "orphan")
+    sign_in(Role.OPERATOR)
+    assert f'value="{orphan}"' not in app.get("/admin/reconcile")
+    app.get(f"/admin/reconcile/mend?finding={orphan}", status=403)
+    page = app.get("/admin/reconcile")
+    token = page.forms[0]["csrf_token"].value
+    sent = {"csrf_token": token, "finding": str(orphan), "key": "0" * 32, "reason": "Even so."}
+    app.post("/admin/reconcile/mend", sent, status=403)
+    app.post("/admin/reconcile/compare", {}, status=400)
+    sign_in(Role.VIEWER)
+    page = app.get("/admin/reconcile")
+    assert "checkbox" not in page
+    token = page.forms[0]["csrf_token"].value
+    app.post("/admin/reconcile/compare", {"csrf_token": token}, status=403)
+    app.post("/admin/reconcile/mend", {"csrf_token": token, "finding": "1"}, status=403)
+    with unit_of_work(sessions, write=False) as session:
+        assert session.query(Operation).count() == 0
+
+
+def test_comparisons_are_kept_with_what_was_new_and_gone(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, stale: Server
+) -> None:
+    sign_in(Role.VIEWER)
+    for names in (("snf-<b>", "snf-9"), ("snf-9",)):
+        there = {name: InstanceReport(name, running=True) for name in names}
+        snapshot = Snapshot(utc_now(), there)
+        with unit_of_work(sessions) as session:
+            backend = session.get_one(Backend, stale.backend_id)
+            found = reconcile.detect(session, backend, snapshot, "snf-")
+            reconcile.keep(session, backend, taken=snapshot.taken, found=found, compared=1)
+    page = app.get("/admin/reconcile").click("All comparisons")
+    assert "snf-&lt;b&gt;: orphan" in page
+    last, second, first = app.get("/admin/reconcile/runs.json").json
+    assert [row["found"] for row in (first, second, last)] == [2, 3, 2]
+    assert "snf-<b>: orphan" in first["appeared"]
+    assert (second["appeared"], second["gone"]) == ("snf-9: orphan", "")
+    assert (last["appeared"], last["gone"]) == ("", "snf-<b>: orphan")
+    assert app.get("/admin/reconcile/runs.json?filter=found>2").json == [second]
+
+
+def test_comparing_is_asked_for_and_done_by_the_worker(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    sign_in(Role.OPERATOR)
+    assert "Nothing was compared yet" in app.get("/admin/reconcile")
+    make_backend()
+    make_backend(offline=True)
+    page = app.get("/admin/reconcile").forms[1].submit(status=303).follow()
+    assert "To be compared" in page
+    with unit_of_work(sessions, write=False) as session:
+        assert session.query(ReconcileRun).count() == 2, "of one cluster, and of the pools"

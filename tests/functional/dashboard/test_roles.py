@@ -1,0 +1,156 @@
+"""Every route of the pages and each role: the table of ``security.GRANTS``, asked over HTTP."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import webtest
+from pyramid.authorization import ACLHelper
+
+from cloudweb.models import Role
+from cloudweb.security import GRANTS, MEANINGS, Permission
+from cloudweb.views.endpoints import endpoints_of
+
+NOBODY = "a stranger"
+PUBLIC = {
+    ("admin.login", "GET"),
+    ("admin.login", "POST"),
+    ("admin.code", "GET"),
+    ("admin.code", "POST"),
+    ("admin.enrol", "GET"),
+    ("admin.enrol", "POST"),
+    ("admin.logout", "POST"),
+    ("account.sign_up", "GET"),
+    ("account.sign_up", "POST"),
+    ("account.forgotten", "GET"),
+    ("account.forgotten", "POST"),
+    ("account.sent", "GET"),
+    ("account.done", "GET"),
+    ("account.link", "GET"),
+    ("account.link", "POST"),
+    ("terms", "GET"),
+    ("terms.version", "GET"),
+}
+"""What needs no session. A route that joins them is a decision: it is made here."""
+
+ROOT = ("admin.root", "GET")
+"""Only sends on to the overview."""
+
+
+def views_of(app: Any) -> Iterator[tuple[str, str, str]]:
+    """Route, method and permission of each page and form."""
+    registry = app.registry
+    for found in registry.introspector.get_category("views"):
+        view = found["introspectable"]
+        name, methods = view.get("route_name"), view.get("request_methods")
+        if not name or not name.startswith(("admin.", "account.", "terms")) or view.get("context"):
+            continue
+        permission = _permission(found)
+        for method in [methods] if isinstance(methods, str) else methods or ["GET"]:
+            yield name, method, permission
+
+
+def _permission(found: Any) -> str:
+    for related in found["related"]:
+        if related.category_name == "permissions":
+            return str(related["value"])
+    return ""
+
+
+def url_of(app: Any, name: str) -> str:
+    """An address of a route; of what has an id, one that nothing has."""
+    pattern = re.sub(r"\{notation:[^}]*\}", "csv", _patterns(app)[name])
+    return re.sub(r"\{\w+(?::[^{}]*(?:\{[^{}]*\})?[^{}]*)?\}", "999999", pattern)
+
+
+def _patterns(app: Any) -> dict[str, str]:
+    found = app.registry.introspector.get_category("routes")
+    return {each["introspectable"]["name"]: each["introspectable"]["pattern"] for each in found}
+
+
+def test_every_view_names_its_permission_or_is_known_to_be_public(app: webtest.TestApp) -> None:
+    views = list(views_of(app.app))
+    assert len(views) > 50
+    open_ones = {(name, method) for name, method, p in views if p == "__no_permission_required__"}
+    assert open_ones - {ROOT} == PUBLIC
+    known = {each.value for each in (*GRANTS, Permission.TERMS_ACCEPT)}
+    unknown = {v for v in views if v[2] not in known and v[:2] not in {*PUBLIC, ROOT}}
+    assert unknown == set()
+
+
+@pytest.mark.parametrize("who", [*Role, NOBODY])
+def test_each_route_opens_for_the_roles_of_the_table_and_no_other(
+    who: Role | str, app: webtest.TestApp, sign_in: Callable
+) -> None:
+    person = sign_in(who) if isinstance(who, Role) else None
+    token = app.get("/admin/login").form["csrf_token"].value
+    wrong = []
+    for name, method, permission in views_of(app.app):
+        if (name, method) in {*PUBLIC, ROOT}:
+            continue
+        url, fields = url_of(app.app, name), {"csrf_token": token}
+        answer = app.request(
+            url, method=method, POST=fields if method == "POST" else None, status="*"
+        )
+        if person is None:
+            right = answer.status_code == 303 and "/admin/login" in answer.location
+        else:
+            roles = {each.value: held for each, held in GRANTS.items()}.get(permission, tuple(Role))
+            right = (answer.status_code != 403) == (who in roles) and answer.status_code < 500
+            if answer.status_code == 403:
+                right = right and "This takes the role" in answer.text
+        if not right:
+            wrong.append(f"{method} {url} ({permission}): {answer.status_code}")
+    assert wrong == []
+
+
+def test_no_form_there_is_works_without_its_token_or_by_a_link(
+    app: webtest.TestApp, sign_in: Callable
+) -> None:
+    sign_in(Role.ADMIN)
+    app.get("/admin/login")
+    views = [(name, method) for name, method, _ in views_of(app.app)]
+    forms = {name for name, method in views if method == "POST"}
+    wrong = {}
+    for name in sorted(forms):
+        url = url_of(app.app, name)
+        answers = [app.post(url, {**token}, status="*") for token in ({}, {"csrf_token": "a" * 40})]
+        if {answer.status_code for answer in answers} != {400}:
+            wrong[f"POST {name}"] = answers
+        if (name, "GET") not in views:
+            answer = app.get(url, status="*")
+            if answer.status_code not in (404, 405):
+                wrong[f"GET {name}"] = [answer]
+    assert wrong == {}
+    assert len(forms) > 30
+
+
+def test_the_api_opens_for_the_roles_of_the_table_and_no_other(app: webtest.TestApp) -> None:
+    helper, wrong = ACLHelper(), []
+    for dialect in ("compute", "federation"):
+        for each in endpoints_of(app.app.registry, dialect):
+            if not each.needs_token:
+                continue
+            held = {p.value: roles for p, roles in GRANTS.items()}.get(each.permission, tuple(Role))
+            for role in Role:
+                principals = ["door:api", f"api:{role.value}"]
+                context = each.context(None)  # type: ignore[arg-type]
+                given = bool(helper.permits(context, principals, each.permission))
+                if given != (role in held):
+                    wrong.append(f"{each.method} {each.context.__name__}: {role}")
+            assert not helper.permits(each.context(None), ["door:dashboard"], each.permission)
+    assert wrong == []
+
+
+def test_the_document_shows_the_table(project: Path) -> None:
+    assert set(MEANINGS) == set(GRANTS)
+    columns = [role for role in Role if role is not Role.USER]
+    lines = ["| | " + " | ".join(role.value for role in columns) + " |"]
+    lines += ["|---" * (len(columns) + 1) + "|"]
+    for permission, roles in GRANTS.items():
+        if permission is not Permission.ACCOUNT_OWN:
+            cells = " | ".join("yes" if role in roles else "" for role in columns)
+            lines.append(f"| {MEANINGS[permission]} | {cells} |".replace("|  ", "| "))
+    assert "\n".join(lines) in (project / "docs/dashboard.md").read_text(), "\n".join(lines)
