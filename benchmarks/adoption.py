@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from benchmarks import world
 from benchmarks.measures import Line, counted
+from benchmarks.processes import environment
 from cloudweb.backend.ganeti.simulator import Simulator
 from cloudweb.backend.ganeti.simulator.spec import ClusterSpec
 from cloudweb.backend.ganeti.simulator.state import (
@@ -96,7 +97,6 @@ def _run(place: Path, url: str, *arguments: str) -> float:
     variables = {
         "CLOUDWEB_DATABASE_URL": url,
         "CLOUDWEB_SECRET_KEY": world.SECRET_KEY,
-        "PYTHONPATH": str(Path(__file__).parent.parent),
     }
     ours, theirs = pty.openpty()
     drain = threading.Thread(target=_drain, args=(ours,), daemon=True)
@@ -105,7 +105,7 @@ def _run(place: Path, url: str, *arguments: str) -> float:
     done = subprocess.run(
         [sys.executable, "-c", program, "--config", "production.ini", *arguments],
         cwd=Path(__file__).parent.parent,
-        env=os.environ | variables,
+        env=environment() | variables,
         stdout=subprocess.DEVNULL,
         stderr=theirs,
         check=False,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import os
 import resource
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from benchmarks import world
 from benchmarks.measures import Line, compared, counted, percentile
+from benchmarks.processes import environment
 from cloudweb.backend.ganeti.simulator import Simulator
 from cloudweb.domain import cards, placement
 from cloudweb.models import (
@@ -187,10 +187,9 @@ def _operations(
 def _run(*arguments: str) -> tuple[float, float]:
     """How long a process of Python takes from start to end, and how long of that a processor."""
     began, before = time.monotonic(), _used_s()
-    variables = {"PYTHONPATH": str(Path(__file__).parent.parent)}
     done = subprocess.run(
         [sys.executable, *arguments],
-        env=os.environ | variables,
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         check=False,

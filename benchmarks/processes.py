@@ -92,20 +92,24 @@ class Web:
         return answer.headers, body
 
 
-@contextlib.contextmanager
-def process(place: Path, *command: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process of this project, ended when the block ends."""
-    # Bytecode is kept, as wherever cloudweb is installed.
-    environment = {
+def environment() -> dict[str, str]:
+    """What processes of this project find; bytecode is kept, as wherever cloudweb is installed."""
+    kept = {
         k: v
         for k, v in os.environ.items()
         if not k.startswith("CLOUDWEB_") and k != "PYTHONDONTWRITEBYTECODE"
     }
+    return kept | {"PYTHONPATH": str(ROOT)}
+
+
+@contextlib.contextmanager
+def process(place: Path, *command: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process of this project, ended when the block ends."""
     with (place / "output.log").open("ab") as log:
         started = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
-            env=environment | {"PYTHONPATH": str(ROOT)},
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
