@@ -41,11 +41,10 @@ def claim(session: Session, identity: Identity, key: str, verb: str) -> tuple[Se
             session.flush()
         return form, False
     except IntegrityError:
+        # The first has ended. Not locked: on MariaDB two that have waited for it would each wait
+        # for the other then.
         known = session.scalar(
-            sa.select(SentForm)
-            .where(SentForm.key == key)
-            .with_for_update()
-            .execution_options(populate_existing=True)
+            sa.select(SentForm).where(SentForm.key == key).execution_options(populate_existing=True)
         )
     if known is None or known.user_id != identity.user_id or known.verb != verb:
         raise faults.BadRequest("The form is too old or came from elsewhere. Load it again.")
