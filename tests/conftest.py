@@ -212,7 +212,7 @@ def make_flavor(sessions: SessionFactory) -> Callable[..., Flavor]:
 
     def make(**values: Any) -> Flavor:
         # Another each time, and never more than a cluster of these tests has.
-        size = {"cpu": 1, "ram_mb": 1024, "disk_gb": 1 + next(_numbers) % 5000}
+        size = {"cpu": 1, "ram_mb": 1024, "disk_gb": 1 + next(_numbers) % 500}
         defaults = size | {"disk_template": "drbd"}
         with unit_of_work(sessions) as session:
             flavor = Flavor(**(defaults | values))

@@ -2,18 +2,17 @@
 
 import http.client
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import waitress.server
 import webtest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyramid.response import Response
+from webtest.http import StopableWSGIServer
 
 from cloudweb.domain import images
 from cloudweb.domain.texts import readable
@@ -210,14 +209,11 @@ def test_the_largest_that_is_allowed_is_taken(client: Client) -> None:
 @contextmanager
 def served(app: Any) -> Iterator[int]:
     """The application behind the real web server; its port."""
-    server: Any = waitress.server.create_server(app, host="127.0.0.1", port=0, threads=2)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
+    server: Any = StopableWSGIServer.create(app, host="127.0.0.1", threads=2)
     try:
         yield server.effective_port
     finally:
-        server.close()
-        thread.join(10)
+        server.shutdown()
 
 
 def test_over_the_wire_nothing_is_lost_or_slipped_in(client: Client, app: webtest.TestApp) -> None:
