@@ -9,12 +9,13 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import Denied
+from sqlalchemy.exc import DBAPIError
 
 from cloudweb import callers
 from cloudweb.domain import accounts, user_acts
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.infrastructures import MANAGERS
-from cloudweb.models import Role, unit_of_work, utc_now
+from cloudweb.models import Role, SessionFactory, refuses_changes, unit_of_work, utc_now
 from cloudweb.settings import Settings
 
 API_PREFIXES = ("/api", "/plankton", "/im", "/v1")
@@ -246,16 +247,26 @@ def _from_cookie(request: Request) -> Identity | None:
         return None
     session, user, owes_terms = found
     request.proved = session.created
-    if (utc_now() - session.last_seen).total_seconds() > _TOUCH_AFTER_S and request.method in (
-        "GET",
-        "HEAD",
-    ):
-        with unit_of_work(request.sessions) as own:
-            user_acts.touch(own, user.id, session.id)
+    rested = (utc_now() - session.last_seen).total_seconds() > _TOUCH_AFTER_S
+    if request.method in ("GET", "HEAD") and (rested or not request.sessions.takes_changes):
+        _touch(request.sessions, user.id, session.id)
     return Identity(
         *(user.id, user.email, user.role, "dashboard", request.remote, request.request_id),
         owes_terms=owes_terms,
     )
+
+
+def _touch(sessions: SessionFactory, user_id: int, session_id: int) -> None:
+    """Note that somebody is here; by that it is known, too, whether the database takes changes."""
+    try:
+        with unit_of_work(sessions) as own:
+            user_acts.touch(own, user_id, session_id)
+    except DBAPIError as error:
+        if not refuses_changes(error):
+            raise
+        sessions.takes_changes = False
+    else:
+        sessions.takes_changes = True
 
 
 def SESSION_COOKIE(conf: Settings) -> str:  # noqa: N802

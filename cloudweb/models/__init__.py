@@ -33,6 +33,7 @@ from cloudweb.models.meta import (
     Base,
     SessionFactory,
     make_engine,
+    refuses_changes,
     unit_of_work,
     utc_now,
 )
@@ -145,6 +146,7 @@ __all__ = [
     "make_engine",
     "move_all_lists",
     "move_lists",
+    "refuses_changes",
     "touch_networks",
     "unit_of_work",
     "utc_now",

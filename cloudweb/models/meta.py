@@ -185,6 +185,8 @@ class SessionFactory:
     def __init__(self, engine: Engine, reading: Engine | None = None) -> None:
         self.engine = engine
         self.engines = (engine,) if reading is None else (engine, reading)
+        self.takes_changes = True
+        """As far as is known: false from a change it refused on, until the next that it took."""
         self._read = orm.sessionmaker(reading or engine, expire_on_commit=False)
         self._write = orm.sessionmaker(
             engine.execution_options(**{_SQLITE_WRITE: True}), expire_on_commit=False
@@ -214,6 +216,22 @@ class SessionFactory:
     def write(self) -> orm.Session:
         """A session that may write."""
         return self._write()
+
+
+_READ_ONLY_STATE = "25006"
+_READ_ONLY_NUMBERS = (1290, 1792, 1836)
+
+
+def refuses_changes(error: BaseException) -> bool:
+    """Whether a database failed so because it can be read, but takes no changes now."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    known: Any = error.orig
+    return (
+        getattr(known, "sqlstate", None) == _READ_ONLY_STATE
+        or (bool(known.args) and known.args[0] in _READ_ONLY_NUMBERS)
+        or getattr(known, "sqlite_errorname", "").startswith("SQLITE_READONLY")
+    )
 
 
 @contextlib.contextmanager

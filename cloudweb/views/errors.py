@@ -13,12 +13,15 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from cloudweb import faults, wire
+from cloudweb.models import refuses_changes
 from cloudweb.security import federation_path, is_api, is_page, who_may
 from cloudweb.shapes import faults as shape
 from cloudweb.shapes import federation_faults as federation_shape
 from cloudweb.views.dashboard import holding
 
 _log = logging.getLogger(__name__)
+
+_READ_ONLY = "The database takes no changes now. Nothing was done; try again in some minutes."
 
 _TITLES = {
     400: "That request cannot be understood",
@@ -90,6 +93,10 @@ def _add_retry(response: Response, fault: faults.Fault) -> None:
 
 def respond_unexpected(error: BaseException, request: Request) -> Response:
     """The answer when our own code, or the database, failed: no traceback, a request id."""
+    if refuses_changes(error):
+        request.sessions.takes_changes = False
+        _log.error("database read-only", extra={"error": str(error.__cause__ or error)[:300]})
+        return respond(faults.ServiceUnavailable(_READ_ONLY), request)
     if isinstance(error, (sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError)):
         _log.error("database away", extra={"error": str(error.__cause__ or error)[:300]})
         return respond(faults.ServiceUnavailable("The database is not available."), request)

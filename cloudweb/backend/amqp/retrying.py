@@ -26,7 +26,7 @@ def retry(session: Session, identity: Identity, letter_id: int) -> bool:
     except Fault as fault:
         dead_letters.note_failed(session, identity, letter, fault.message)
         return False
-    except (sa.exc.OperationalError, sa.exc.InterfaceError):
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError):
         raise
     except Exception as error:  # noqa: BLE001  (whatever it was: the letter stays and says so)
         dead_letters.note_failed(session, identity, letter, repr(error), traceback.format_exc())
