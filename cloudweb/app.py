@@ -13,6 +13,7 @@ from cloudweb.backend.federation import Federation, limits_of
 from cloudweb.backend.openstack.keyrock import KeyRock
 from cloudweb.domain import registration
 from cloudweb.domain.networks import Rules
+from cloudweb.domain.preferences import Looks
 from cloudweb.domain.servers import Site
 from cloudweb.models import NetworkKind, SessionFactory
 from cloudweb.sealing import Sealer
@@ -72,6 +73,12 @@ class CloudwebRequest(Request):
 
     proved: dt.datetime | None = None
     """When who asks last showed to be who they are; None for whom no session says it."""
+
+    looks: Looks = Looks()
+    """How who asks likes the pages; known once it is known who that is."""
+
+    under_way: int = 0
+    """How many operations of who asks are still to end."""
 
     answer_tag: str | None = None
     """The answer's ETag, where the view knows it by more than its bytes."""

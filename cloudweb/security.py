@@ -10,9 +10,10 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import Denied
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from cloudweb import callers
-from cloudweb.domain import accounts, user_acts
+from cloudweb.domain import accounts, preferences, user_acts, web_sessions
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.infrastructures import MANAGERS
 from cloudweb.models import Role, SessionFactory, refuses_changes, unit_of_work, utc_now
@@ -235,21 +236,22 @@ def _identify(request: Request) -> Identity | None:
         return accounts.by_token(
             request.db, token, address=request.remote, request_id=request.request_id
         )
-    return _from_cookie(request)
+    return identity_of_cookie(request, request.db)
 
 
-def _from_cookie(request: Request) -> Identity | None:
+def identity_of_cookie(request: Request, session: Session) -> Identity | None:
+    """Whoever is signed in in the browser that asks."""
     text = request.cookies.get(SESSION_COOKIE(request.conf), "")
     if not text or len(text) > 200:
         return None
-    found = accounts.find_session(request.db, text, idle_s=request.conf.session_idle_s)
+    found = web_sessions.find_session(session, text, idle_s=request.conf.session_idle_s)
     if found is None:
         return None
-    session, user, owes_terms = found
-    request.proved = session.created
-    rested = (utc_now() - session.last_seen).total_seconds() > _TOUCH_AFTER_S
+    opened, user, owes_terms, request.under_way = found
+    request.proved, request.looks = opened.created, preferences.looks_of(user)
+    rested = (utc_now() - opened.last_seen).total_seconds() > _TOUCH_AFTER_S
     if request.method in ("GET", "HEAD") and (rested or not request.sessions.takes_changes):
-        _touch(request.sessions, user.id, session.id)
+        _touch(request.sessions, user.id, opened.id)
     return Identity(
         *(user.id, user.email, user.role, "dashboard", request.remote, request.request_id),
         owes_terms=owes_terms,

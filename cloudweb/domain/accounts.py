@@ -298,28 +298,6 @@ def open_session(
     return text
 
 
-def find_session(
-    session: Session, text: str, *, idle_s: int
-) -> tuple[WebSession, User, bool] | None:
-    """The live dashboard session of a cookie's text, its user, and whether they owe terms.
-
-    One statement.
-    """
-    now = utc_now()
-    row = session.execute(
-        sa.select(WebSession, User, terms.number_in_force(now, demanding=True))
-        .join(User, WebSession.user_id == User.id)
-        .where(
-            WebSession.digest == digest(text),
-            WebSession.expires > now,
-            WebSession.pending.is_(False),
-            WebSession.last_seen > now - dt.timedelta(seconds=idle_s),
-            User.state == UserState.ACTIVE,
-        )
-    ).one_or_none()
-    return (row[0], row[1], row[1].terms_number < (row[2] or 0)) if row is not None else None
-
-
 def touch_session(session: Session, web_session_id: int) -> None:
     """Note that the session is in use."""
     session.execute(

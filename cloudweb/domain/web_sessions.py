@@ -1,15 +1,53 @@
 """The browsers somebody is signed in with, and their tokens, as they see and end them."""
 
+import datetime as dt
 import secrets
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import accounts, audit
+from cloudweb.domain import accounts, audit, terms
 from cloudweb.domain.identity import Identity
-from cloudweb.models import Token, WebSession, utc_now
+from cloudweb.models import OPEN_STATES, Operation, Token, User, UserState, WebSession, utc_now
+
+
+class SignedIn(NamedTuple):
+    """A live dashboard session, whose it is, whether they owe terms, and how many operations of
+    theirs are still to end.
+    """
+
+    session: WebSession
+    user: User
+    owes_terms: bool
+    under_way: int
+
+
+def find_session(session: Session, text: str, *, idle_s: int) -> SignedIn | None:
+    """Who a cookie's text signs in; one statement."""
+    now = utc_now()
+    under_way = (
+        sa.select(sa.func.count())
+        .where(Operation.state.in_(OPEN_STATES), Operation.user_id == User.id)
+        .correlate(User)
+        .scalar_subquery()
+    )
+    row = session.execute(
+        sa.select(WebSession, User, terms.number_in_force(now, demanding=True), under_way)
+        .join(User, WebSession.user_id == User.id)
+        .where(
+            WebSession.digest == accounts.digest(text),
+            WebSession.expires > now,
+            WebSession.pending.is_(False),
+            WebSession.last_seen > now - dt.timedelta(seconds=idle_s),
+            User.state == UserState.ACTIVE,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return SignedIn(row[0], row[1], row[1].terms_number < (row[2] or 0), row[3])
 
 
 def list_own(session: Session, user_id: int) -> Sequence[WebSession]:

@@ -1,9 +1,11 @@
 """The tables; importing this package imports them all."""
 
 from cloudweb.models.accounts import (
+    Density,
     RecoveryCode,
     Role,
     SignInAttempt,
+    Theme,
     Token,
     User,
     UserState,
@@ -87,6 +89,7 @@ __all__ = [
     "CatalogueNode",
     "ComparisonRecord",
     "DeadLetter",
+    "Density",
     "Diagnostic",
     "Drift",
     "EventSource",
@@ -139,6 +142,7 @@ __all__ = [
     "Terms",
     "TermsFormat",
     "TermsText",
+    "Theme",
     "Token",
     "User",
     "UserState",

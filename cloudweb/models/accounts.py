@@ -39,6 +39,22 @@ class UserState(enum.StrEnum):
     DEACTIVATED = "deactivated"
 
 
+class Theme(enum.StrEnum):
+    """The colours of the pages; the system's unless another is chosen."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+    CONTRAST = "contrast"
+
+
+class Density(enum.StrEnum):
+    """How close the rows of tables are."""
+
+    COMFORTABLE = "comfortable"
+    COMPACT = "compact"
+
+
 class User(Base):
     """A person or a program with an e-mail address."""
 
@@ -61,6 +77,11 @@ class User(Base):
     """When they last used a page; to a minute."""
     terms_number: Mapped[bigint] = mapped_column(default=0, server_default="0")
     """The newest version of the terms of use that they accepted; 0 for none."""
+    theme: Mapped[Theme] = mapped_column(default=Theme.SYSTEM, server_default="system")
+    density: Mapped[Density] = mapped_column(
+        default=Density.COMFORTABLE, server_default="comfortable"
+    )
+    time_zone: Mapped[str64] = mapped_column(default="UTC", server_default="UTC")
 
 
 class Token(Base):

@@ -4,6 +4,7 @@
   const REST_AFTER_MS = 10 * 60 * 1000;
   const words = document.getElementById("fresh");
   const time = document.getElementById("fresh-time");
+  const zone = document.documentElement.dataset.zone || "UTC";
   let lastUse = Date.now();
   let resting = false;
 
@@ -36,7 +37,7 @@
     if (status >= 500) return say("Not refreshing now, will try again; as of");
     const date = new Date(response.headers.get("Date") || Date.now());
     time.dateTime = date.toISOString();
-    time.textContent = date.toISOString().slice(11, 19);
+    time.textContent = date.toLocaleTimeString("en-GB", { timeZone: zone });
     say(status < 400 ? "As of" : "No longer refreshing; as of");
   });
   document.addEventListener("htmx:error", () => say("Not refreshing now, will try again; as of"));

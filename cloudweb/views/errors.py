@@ -1,5 +1,6 @@
 """Every refusal and every failure, spelt as the caller of that part of the site expects."""
 
+import contextlib
 import logging
 from typing import Any
 
@@ -13,8 +14,17 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from cloudweb import faults, wire
-from cloudweb.models import refuses_changes
-from cloudweb.security import federation_path, is_api, is_page, who_may
+from cloudweb.domain.identity import Identity
+from cloudweb.models import refuses_changes, unit_of_work
+from cloudweb.security import (
+    SESSION_COOKIE,
+    federation_path,
+    identity_of_cookie,
+    is_api,
+    is_page,
+    known_identity,
+    who_may,
+)
 from cloudweb.shapes import faults as shape
 from cloudweb.shapes import federation_faults as federation_shape
 from cloudweb.views.dashboard import holding
@@ -73,6 +83,7 @@ def _respond_federation(fault: faults.Fault, request: Request) -> Response:
 
 def _respond_page(fault: faults.Fault, request: Request) -> Response:
     values = {
+        "identity": None if fault.code >= 500 else _who(request),
         "code": fault.code,
         "title": _TITLES.get(fault.code, "That did not work"),
         "message": fault.message if not fault.details else f"{fault.message} {fault.details}",
@@ -82,6 +93,15 @@ def _respond_page(fault: faults.Fault, request: Request) -> Response:
     response.status_code = fault.code
     _add_retry(response, fault)
     return response
+
+
+def _who(request: Request) -> Identity | None:
+    """Who is told so, if that can be found out: the page has their header and their colours."""
+    found = known_identity(request)
+    if found is None and request.cookies.get(SESSION_COOKIE(request.conf)):
+        with contextlib.suppress(Exception), unit_of_work(request.sessions, write=False) as session:
+            found = identity_of_cookie(request, session)
+    return found
 
 
 def _add_retry(response: Response, fault: faults.Fault) -> None:

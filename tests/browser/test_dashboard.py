@@ -23,6 +23,7 @@ def test_signing_in_by_form_and_out_again(browse: Callable, world: Any) -> None:
     _sign_in(page, world.email)
     page.wait_for_url("**/admin/backends")
     assert page.get_by_role("heading", level=1).inner_text() == "Backends"
+    page.get_by_role("button", name=world.email).click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/admin/login")
     cookies = page.context.cookies()

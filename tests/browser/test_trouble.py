@@ -104,6 +104,7 @@ def test_a_second_factor_is_set_up_and_asked_for_in_a_browser(browse: Callable, 
     page.get_by_role("heading", level=1, name="codes").wait_for()
     recovery = page.locator("main pre").inner_text().split()[0]
     page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("button", name=world.email).click()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_label("E-mail address").fill(world.email)
     page.get_by_label("Password").fill("correct horse battery")

@@ -21,6 +21,7 @@ _ROUTES = {
     "account.tokens": "/account/tokens",
     "account.token.revoke": r"/account/tokens/{id:\d{1,18}}/revoke",
     "account.password": "/account/password",
+    "account.looks": "/account/looks",
 }
 
 

@@ -71,9 +71,9 @@ def revoke_token(request: Request) -> Response:
 
 def _session_id(request: Request) -> int:
     text = request.cookies.get(SESSION_COOKIE(request.conf), "")
-    found = accounts.find_session(request.db, text, idle_s=request.conf.session_idle_s)
+    found = web_sessions.find_session(request.db, text, idle_s=request.conf.session_idle_s)
     assert found is not None  # the permission was given by it
-    return found[0].id
+    return found.session.id
 
 
 def _offer(request: Request, session_id: int, **values: Any) -> Response:

@@ -8,7 +8,14 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import accounts, forms, registration, second_factor, web_sessions
+from cloudweb.domain import (
+    accounts,
+    forms,
+    preferences,
+    registration,
+    second_factor,
+    web_sessions,
+)
 from cloudweb.models import User, unit_of_work
 from cloudweb.security import SESSION_COOKIE, Permission
 from cloudweb.views.account.asking import field, hash_new, wait_words
@@ -33,6 +40,7 @@ def show_account(request: Request, *, status: int = 200, **values: Any) -> Respo
         "token": "",
         "key": forms.new_key(),
         "given": {},
+        "zones": preferences.zones(),
     }
     return pages.show_signed_in(request, "account", status=status, **(known | values))
 
@@ -61,6 +69,18 @@ def change_password(request: Request) -> Response:
             keep_session=request.cookies.get(SESSION_COOKIE(request.conf), ""),
         )
     return HTTPSeeOther(request.route_path("account.home", _query={"changed": "password"}))
+
+
+@view_config(route_name="account.looks", request_method="POST", permission=Permission.ACCOUNT_OWN)
+def change_looks(request: Request) -> Response:
+    """POST /account/looks: colours, spacing and time zone of every page."""
+    given = {name: field(request, name) for name in ("theme", "density", "zone")}
+    try:
+        preferences.choose(request.db, request.identity, **given)
+    except faults.BadRequest as fault:
+        refused = show_account(request, status=fault.code, errors=dict(fault.fields))
+        raise pages.Refused(refused) from None
+    return HTTPSeeOther(request.route_path("account.home", _query={"changed": "looks"}))
 
 
 def check_password(request: Request, password: str) -> None:

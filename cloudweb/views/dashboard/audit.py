@@ -42,6 +42,7 @@ def _details(part: int) -> Any:
 
 AUDIT = Listing(
     name="audit",
+    section="operations",
     title="Audit",
     one="entry",
     many="entries",

@@ -13,7 +13,7 @@ from pyramid.renderers import render
 from pyramid.request import Request
 from pyramid.response import Response
 
-from cloudweb.domain import accounts, held_forms, web_sessions
+from cloudweb.domain import held_forms, web_sessions
 from cloudweb.domain.held_forms import Held
 from cloudweb.models import unit_of_work
 from cloudweb.security import SESSION_COOKIE, is_page, known_identity
@@ -108,10 +108,10 @@ def _find(request: Request, key: str) -> tuple[int | None, Held | None]:
     """Who asks, and what of theirs has this key."""
     cookie = request.cookies.get(SESSION_COOKIE(request.conf), "")[:200]
     with unit_of_work(request.sessions, write=False) as session:
-        found = accounts.find_session(session, cookie, idle_s=request.conf.session_idle_s)
-        if found is None or found[2]:
+        found = web_sessions.find_session(session, cookie, idle_s=request.conf.session_idle_s)
+        if found is None or found.owes_terms:
             return None, None  # to sign in or to accept terms, and back with the same address
-        user_id = found[1].id
+        user_id = found.user.id
         return user_id, held_forms.find(session, request.account_rules.sealer, user_id, key)
 
 

@@ -5,13 +5,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 from pyramid.config import Configurator
 from pyramid.renderers import render
 from pyramid.request import Request
 from pyramid.response import Response
 
+from cloudweb.domain.preferences import Looks
 from cloudweb.models import utc_now
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import figures, states
@@ -74,14 +76,15 @@ def show_live(
     """
     known = _person(request) | {"now": utc_now()} | values
     part = render(f"{_TEMPLATES}/partials/{template}.jinja2", known, request)
-    tag = hashlib.sha256(f"{busy}{part}".encode()).hexdigest()[:32]
+    tag = hashlib.sha256(f"{busy}{request.under_way}{part}".encode()).hexdigest()[:32]
     poll = {"every_s": _BUSY_S if busy else _QUIET_S, "tag": tag}
     poller = render(f"{_TEMPLATES}/partials/poll.jinja2", poll, request)
     if request.headers.get("HX-Request") == "true":
         if request.headers.get("HX-PTag") == tag:
             response = Response(status=304)
         else:
-            response = Response(part + poller)
+            mine = render(f"{_TEMPLATES}/partials/mine.jinja2", known | {"beside": True}, request)
+            response = Response(part + poller + mine)
         response.headers["HX-PTag"] = tag
         return response
     live = Markup(part + poller)  # noqa: S704  (rendered by escaping templates)
@@ -97,14 +100,27 @@ def _person(request: Request) -> dict[str, Any]:
     return {"identity": identity, "can": can, "may": Permission}
 
 
-def when(time: dt.datetime | None) -> Markup:
-    """A time in UTC, without the day when it is today; an en dash for none."""
+@pass_context
+def when(context: Context, time: dt.datetime | None) -> Markup:
+    """A time by the reader's clock, without the day when it is today; an en dash for none."""
     if time is None:
         return Markup("&ndash;")
-    day = "" if time.date() == utc_now().date() else f"{time:%Y-%m-%d} "
+    looks: Looks = context["request"].looks
+    there = time.astimezone(looks.clock)
+    day = "" if there.date() == utc_now().astimezone(looks.clock).date() else f"{there:%Y-%m-%d} "
     return Markup('<time datetime="{}" title="{}">{}{}</time>').format(
-        time.isoformat(timespec="seconds"), f"{time:%Y-%m-%d %H:%M:%S} UTC", day, f"{time:%H:%M:%S}"
+        time.isoformat(timespec="seconds"),
+        f"{there:%Y-%m-%d %H:%M:%S} {looks.zone}",
+        day,
+        f"{there:%H:%M:%S}",
     )
+
+
+@pass_context
+def clock(context: Context, time: dt.datetime) -> str:
+    """The time of day by the reader's clock."""
+    looks: Looks = context["request"].looks
+    return f"{time.astimezone(looks.clock):%H:%M:%S}"
 
 
 def on_refused(refused: Refused, request: Request) -> Response:
@@ -122,6 +138,7 @@ def includeme(config: Configurator) -> None:
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters |= {
         "when": when,
+        "clock": clock,
         "gib": figures.gib,
         "look": states.look,
         "verb": states.verb,

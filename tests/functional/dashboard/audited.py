@@ -449,6 +449,10 @@ def _revoke(site: Site) -> Any:
     return site.send("/account", f"/account/tokens/{token}/revoke")
 
 
+def _look_otherwise(site: Site) -> Any:
+    return site.send("/account", "/account/looks", theme="dark", density="compact", zone="UTC")
+
+
 def _end_session(site: Site) -> Any:
     now = utc_now()
     other = site.add(
@@ -633,6 +637,7 @@ ROWS: dict[str, Row] = {
     "account.factor.remove": _row(
         _remove_factor, "second-factor:remove", details="email", role=Role.USER
     ),
+    "account.looks": _row(_look_otherwise, "user:looks", details=MOVED),
     "account.password": _row(_password, "user:password", details="email"),
     "account.terms": _row(_accept, "terms:accept", details="number text"),
 }
