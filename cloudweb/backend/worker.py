@@ -35,6 +35,7 @@ from cloudweb.domain import (
     operations,
     pool_days,
     second_chances,
+    undos,
 )
 from cloudweb.faults import Conflict
 from cloudweb.models import Backend, SessionFactory, make_engine, unit_of_work
@@ -131,6 +132,7 @@ class Worker:
             gone = handovers.purge(session)
             forms.forget_old(session)
             held_forms.forget_old(session)
+            undos.forget_old(session)
             mail.purge(session)
             address_history.purge(session, older_than_days=self._settings.history_days)
             audit_chain.purge(session, older_than_days=self._settings.history_days)

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from cloudweb.domain.identity import Identity
 from cloudweb.models import AuditEntry, Operation, Outcome
 
+_WRITTEN = "audit entries"
+
 
 def record(
     session: Session,
@@ -23,23 +25,33 @@ def record(
     **details: Any,
 ) -> None:
     """Add one entry; ``details`` must be JSON values and hold no secret."""
-    session.add(
-        AuditEntry(
-            user_id=identity.user_id,
-            actor=identity.email,
-            role=identity.role.value,
-            door=identity.door,
-            address=identity.address[:50],
-            request_id=identity.request_id,
-            action=action,
-            target_kind=target_kind,
-            target_id=str(target_id)[:64],
-            reason=(reason or identity.reason)[:255],
-            operation_id=operation.id if operation is not None else None,
-            outcome=outcome,
-            details=details,
-        )
+    if identity.undoes is not None:
+        details["undoes"] = identity.undoes
+    entry = AuditEntry(
+        user_id=identity.user_id,
+        actor=identity.email,
+        role=identity.role.value,
+        door=identity.door,
+        address=identity.address[:50],
+        request_id=identity.request_id,
+        action=action,
+        target_kind=target_kind,
+        target_id=str(target_id)[:64],
+        reason=(reason or identity.reason)[:255],
+        operation_id=operation.id if operation is not None else None,
+        outcome=outcome,
+        details=details,
     )
+    session.add(entry)
+    if identity.door == "dashboard":
+        session.info.setdefault(_WRITTEN, []).append(entry)
+
+
+def written(session: Session) -> Sequence[AuditEntry]:
+    """What the pages have written in this unit of work and not taken back, in order."""
+    session.flush()  # entries get their ids
+    added: Sequence[AuditEntry] = session.info.get(_WRITTEN, ())
+    return sorted((e for e in added if sa.inspect(e).persistent), key=lambda entry: entry.id)
 
 
 def list_for(

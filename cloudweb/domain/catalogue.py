@@ -229,6 +229,12 @@ def promote(session: Session, identity: Identity, row: CatalogueFlavor) -> None:
         audit.record(session, identity, "flavor:promote", "catalogue", row.flavor_id, name=row.name)
 
 
+def demote(session: Session, identity: Identity, row: CatalogueFlavor) -> None:
+    """Recommend a flavor no longer; it stays published."""
+    row.promoted = False
+    audit.record(session, identity, "flavor:demote", "catalogue", row.flavor_id, name=row.name)
+
+
 def add_node(session: Session, row: CatalogueFlavor, node: Infrastructure, flavor_id: str) -> None:
     """Note that the flavor is in this region, under this id."""
     known = session.get(CatalogueNode, (row.id, node.id))

@@ -30,6 +30,9 @@ class Identity:
     reason: str = ""
     """Why it is done, for all that is done, where nothing more particular is said."""
 
+    undoes: int | None = None
+    """The entry in the audit of what is undone by what is done."""
+
     @property
     def is_staff(self) -> bool:
         """Whether the dashboard and other people's servers are open to this actor."""

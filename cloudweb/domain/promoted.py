@@ -68,8 +68,27 @@ def delete(session: Session, identity: Identity, flavor_id: str) -> None:
     node = sa.select(CatalogueNode.catalogue_id).where(CatalogueNode.catalogue_id == row.id)
     if not row.promoted or session.scalar(node.limit(1)) is not None:
         raise faults.NotAllowed(_IN_USE)
+    _forget(session, identity, row)
+
+
+def take_back(session: Session, identity: Identity, flavor_id: str) -> None:
+    """Have a flavor that was just promoted be none; who has it keeps it. Raises UnknownThere."""
+    row = catalogue.find(session, flavor_id, lock=True)
+    if row is None:
+        raise faults.UnknownThere
+    session.execute(sa.delete(CatalogueNode).where(CatalogueNode.catalogue_id == row.id))
+    _forget(session, identity, row)
+
+
+def _forget(session: Session, identity: Identity, row: CatalogueFlavor) -> None:
+    flavor = dataclasses.asdict(catalogue.specification_of(row))
+    before = {name: value for name, value in flavor.items() if name not in ("id", "access")}
     remove(session, row)
-    audit.record(session, identity, "promoted:delete", "catalogue", flavor_id, name=row.name)
+    audit.record(
+        *(session, identity, "promoted:delete", "catalogue", row.flavor_id),
+        name=row.name,
+        before=before,
+    )
 
 
 def remove(session: Session, row: CatalogueFlavor) -> None:

@@ -312,6 +312,21 @@ def deactivate(session: Session, identity: Identity, user_id: int, *, reason: st
     return user
 
 
+def put_back(
+    session: Session, identity: Identity, user_id: int, state: UserState, *, verified: bool
+) -> User:
+    """Have the user be as before what is undone: in this state, and verified or not.
+
+    Raises ItemNotFound, Conflict.
+    """
+    user = lock(session, user_id)
+    _keep_an_admin(session, identity, user)
+    if not verified:
+        user.verified = None
+    _change_state(session, identity, user, state, "put-back", "")
+    return user
+
+
 def set_role(
     session: Session, identity: Identity, user_id: int, role: Role, *, reason: str = ""
 ) -> User:

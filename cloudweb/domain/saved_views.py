@@ -134,7 +134,8 @@ def change(
 
 def remove(session: Session, identity: Identity, view: SavedView) -> None:
     """Do away with it."""
-    audit.record(session, identity, "view:remove", "view", view.id, before=_told(view))
+    own = view.user_id == identity.user_id
+    audit.record(session, identity, "view:remove", "view", view.id, before=_told(view), own=own)
     session.delete(view)
 
 

@@ -67,6 +67,7 @@ from cloudweb.models.servers import (
     ServerMetadata,
 )
 from cloudweb.models.terms import Acceptance, Terms, TermsFormat, TermsText
+from cloudweb.models.undos import Undo
 
 __all__ = [
     "MAX_BACKENDS",
@@ -144,6 +145,7 @@ __all__ = [
     "TermsText",
     "Theme",
     "Token",
+    "Undo",
     "User",
     "UserState",
     "WebSession",

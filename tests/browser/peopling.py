@@ -36,6 +36,7 @@ from cloudweb.models import (
     Server,
     SessionFactory,
     Terms,
+    Undo,
     User,
     UserState,
     WebSession,
@@ -233,7 +234,29 @@ def _audit(session: Session, admin: Identity, servers: list[Server]) -> dict[str
     session.flush()
     audit_chain.seal(session)
     entry = session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "server:rename")).one()
-    return {"audit": "/admin/audit", "audit-entry": f"/admin/audit/{entry.id}"}
+    pages = {"audit": "/admin/audit", "audit-entry": f"/admin/audit/{entry.id}"}
+    return pages | _undo(session, admin, server)
+
+
+def _undo(session: Session, admin: Identity, server: Server) -> dict[str, str]:
+    assert admin.user_id is not None
+    audit.record(session, admin, "server:start", "server", server.id)
+    session.flush()
+    query = sa.select(AuditEntry.id).where(AuditEntry.action == "server:start")
+    step = {"action": "server:start", "target": str(server.id), "details": {}, "operation": None}
+    undo = Undo(
+        user_id=admin.user_id,
+        title=f"Start {server.name}",
+        location=f"/admin/vms/{server.id}",
+        steps=[{"entry": session.scalars(query).one(), "left": "", **step}],
+    )
+    session.add(undo)
+    session.flush()
+    return {
+        "undos": "/admin/undo",
+        "undo": f"/admin/undo/{undo.id}",
+        "vm-undo": f"/admin/vms/{server.id}?undo={undo.id}",
+    }
 
 
 def _differences(

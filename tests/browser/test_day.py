@@ -83,6 +83,14 @@ def retry_what_failed(hand: Mouse, world: Any) -> None:
     assert [o.retry_of_id for o in world.rows(Operation)].count(world.failed.id) == 1
 
 
+def undo_what_was_done_last(hand: Mouse, world: Any) -> None:
+    hand.press("link", "What you can undo")
+    hand.press("button", "Undo: Drain gnt-patras.example.org")
+    hand.page.get_by_text("Undone:").wait_for()
+    hand.page.get_by_role("heading", level=1, name="gnt-patras.example.org").wait_for()
+    assert not next(b for b in world.rows(Backend) if "patras" in b.name).drained
+
+
 def clear_up_differences(hand: Mouse, world: Any) -> None:
     hand.press("link", " differences", exact=False)
     hand.press("button", "Mend what is chosen…")
@@ -148,6 +156,7 @@ DAY: list[tuple[Task, int]] = [
     (find_who_had_an_address, 0),
     (empty_a_node, 5),
     (drain_a_cluster, 3),
+    (undo_what_was_done_last, 2),
     (undrain_a_cluster, 3),
     (retry_what_failed, 4),
     (clear_up_differences, 3),

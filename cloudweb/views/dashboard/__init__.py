@@ -52,6 +52,8 @@ _ROUTES = {
     "admin.letter": f"/admin/queues/letters/{_ID}",
     "admin.letter.retry": f"/admin/queues/letters/{_ID}/retry",
     "admin.letter.drop": f"/admin/queues/letters/{_ID}/drop",
+    "admin.undos": "/admin/undo",
+    "admin.undo": f"/admin/undo/{_ID}",
     "admin.audit": "/admin/audit",
     "admin.audit.entry": f"/admin/audit/{_ID}",
     "admin.terms": "/admin/terms",

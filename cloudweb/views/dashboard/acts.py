@@ -11,13 +11,13 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from cloudweb import faults
-from cloudweb.domain import forms
-from cloudweb.models import SentForm
-from cloudweb.security import with_reason
+from cloudweb.domain import forms, undos
+from cloudweb.models import SentForm, Undo
+from cloudweb.security import Permission, allows, with_reason
 from cloudweb.views.dashboard import pages, proving
 
 _LONGEST_WAS = 20_000
-_REFUSALS = (
+REFUSALS = (
     faults.BadRequest,
     faults.BuildInProgress,
     faults.Conflict,
@@ -148,20 +148,37 @@ def respond(
         raise pages.Refused(_show(request, preview, status=400, errors=errors))
     with_reason(request, reason)
     try:
-        form.location = do(preview, reason, form)
-    except _REFUSALS as fault:
+        form.location = _undoable(request, preview.title, do(preview, reason, form))
+    except REFUSALS as fault:
         request.db.rollback()
         errors = dict(fault.fields) or {"": fault.message}
         raise pages.Refused(_show(request, make(), status=fault.code, errors=errors)) from None
     return HTTPSeeOther(form.location)
 
 
-def at_once(request: Request, do: Callable[[], str]) -> Response:
-    """POST: what hurts nobody is done without a preview, and once; ``do`` says where to go."""
+def at_once(request: Request, do: Callable[[], str], *, title: str = "") -> Response:
+    """POST: what hurts nobody is done without a preview, and once; ``do`` says where to go.
+
+    With a title it can be undone, if it is of that kind.
+    """
     form, again = claim(request)
     if not again:
-        form.location = do()
+        form.location = _undoable(request, title, do()) if title else do()
     return HTTPSeeOther(form.location)
+
+
+def _undoable(request: Request, title: str, location: str) -> str:
+    """Where to go, with the number by which what was just done can be undone, if it can be."""
+    undo = undos.offer(request.db, request.identity, title=title, location=location)
+    if undo is None or not may_undo(request, undo):
+        return location
+    return f"{location}{'&' if '?' in location else '?'}undo={undo.id}"
+
+
+def may_undo(request: Request, undo: Undo) -> bool:
+    """Whether the role of who asks gives all that undoing takes."""
+    wanted = map(Permission, undos.permissions(undo))
+    return all(allows(request.identity.role, each) for each in wanted)
 
 
 def claim(request: Request) -> tuple[SentForm, bool]:

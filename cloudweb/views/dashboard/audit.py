@@ -8,7 +8,7 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import audit_chain, audit_lists
+from cloudweb.domain import audit_chain, audit_lists, undos
 from cloudweb.models import AuditChain, AuditEntry, Operation, Outcome, Role
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import lists, pages
@@ -125,6 +125,7 @@ def show(request: Request) -> Response:
         raise faults.ItemNotFound(f"No entry {request.matchdict['id']} that you may see.")
     operation = request.db.get(Operation, entry.operation_id) if entry.operation_id else None
     before, after, others = audit_lists.before_after(entry.details)
+    others = {name: value for name, value in others.items() if name != "undoes"}
     return pages.show_signed_in(
         request,
         "audit_entry",
@@ -134,4 +135,6 @@ def show(request: Request) -> Response:
         others=others,
         operation=operation,
         target=link_to(request, entry),
+        undoes=entry.details.get("undoes"),
+        undoable=undos.find_of(request.db, identity, entry_id=entry.id),
     )

@@ -23,6 +23,7 @@ _DEFAULT_PER_PAGE = 50
 _LONGEST = 500
 _MOST_SORTS = 4
 _OWN = ("q", "filter", "sort", "per_page", "after", "cols", "view")
+_NOT_OURS = ("undo",)
 _NO_FILTERS = ("sort", "per_page", "after", "cols", "view")
 _ALL = "all"
 _ANY = "any"
@@ -105,7 +106,7 @@ class Asked:
         self.choices = dict(listing.choices) | dict(choices or {})
         self._given: dict[str, str] = {}
         for name in dict.fromkeys(request.GET):
-            if name in own:
+            if name in own or name in _NOT_OURS:
                 continue
             values = request.GET.getall(name)
             text = _one_line(",".join(values) if name == "cols" else values[0])

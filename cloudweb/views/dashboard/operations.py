@@ -7,7 +7,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import accounts, audit, fleet, interventions, operation_lists
+from cloudweb.domain import accounts, audit, fleet, interventions, operation_lists, undos
 from cloudweb.domain import states as opcodes
 from cloudweb.domain.operation_lists import OperationRow
 from cloudweb.models import OPEN_STATES, Operation, OperationState, SentForm, Server
@@ -114,6 +114,7 @@ def show(request: Request) -> Response:
         obstacle=interventions.obstacle_to_cancel(row.operation),
         retry_id=interventions.find_retry(request.db, row.operation.id),
         history=audit.list_for(request.db, "operation", row.operation.id),
+        undoable=undos.find_of(request.db, request.identity, operation_id=row.operation.id),
     )
 
 

@@ -13,6 +13,7 @@ from pyramid.renderers import render
 from pyramid.request import Request
 from pyramid.response import Response
 
+from cloudweb.domain import undos
 from cloudweb.domain.preferences import Looks
 from cloudweb.models import utc_now
 from cloudweb.security import Permission, allows
@@ -97,7 +98,10 @@ def _person(request: Request) -> dict[str, Any]:
     def can(permission: Permission) -> bool:
         return allows(identity.role, permission)
 
-    return {"identity": identity, "can": can, "may": Permission}
+    undo = None
+    if (given := request.GET.get("undo", "")) and request.headers.get("HX-Request") != "true":
+        undo = undos.find(request.db, identity, given)
+    return {"identity": identity, "can": can, "may": Permission, "undo": undo}
 
 
 @pass_context
@@ -148,3 +152,4 @@ def includeme(config: Configurator) -> None:
         "runs": figures.runs,
     }
     environment.globals["meter_of"] = figures.meter
+    environment.globals["undos"] = undos

@@ -131,7 +131,7 @@ def activate(request: Request) -> Response:
         registration.activate(request.db, request.identity, request.account_rules, user_id)
         return _done(request, Act.ACTIVATE)
 
-    return acts.at_once(request, do)
+    return acts.at_once(request, do, title=f"Activate {user_of(request).email}")
 
 
 @view(Act.REJECT)

@@ -130,7 +130,8 @@ def start(request: Request) -> Response:
         return _done(request, "start")
 
     try:
-        return acts.at_once(request, do)
+        name = server_lists.get_row(request.db, _id(request)).server.name
+        return acts.at_once(request, do, title=f"Start {name}")
     except (faults.BuildInProgress, faults.Conflict) as fault:
         request.db.rollback()
         refused = _show(request, status=fault.code, error=fault.message)

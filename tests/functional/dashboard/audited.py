@@ -196,6 +196,14 @@ def _undrain(site: Site) -> Any:
     return site.send(f"/admin/backends/{site.make('backend', drained=True).id}/undrain")
 
 
+def _undo(site: Site) -> Any:
+    page = _undrain(site).follow()
+    site.fixture("ledger").new()
+    form = next(form for form in _forms(page) if "/admin/undo/" in form.action)
+    site.reason = None
+    return site.submit(form, None)
+
+
 def _backend(verb: str, **values: Any) -> Story:
     def send(site: Site) -> Any:
         return site.send(f"/admin/backends/{site.make('backend', **values).id}/{verb}")
@@ -565,6 +573,7 @@ ROWS: dict[str, Row] = {
     "admin.backend.undrain": _row(_undrain, "backend:undrain", details=MOVED),
     "admin.backend.offline": _row(_backend("offline"), "backend:offline", details=MOVED),
     "admin.backend.online": _row(_backend("online", offline=True), "backend:online", details=MOVED),
+    "admin.undo": _row(_undo, "backend:drain", details="before after undoes"),
     "admin.backend.adopt": _row(_adopt, "backend:adopt-plan", details="adoption owner"),
     "admin.adoption.confirm": _row(_confirm_adoption, "backend:adopt", details="adoption"),
     "admin.operation.cancel": _row(_operation("cancel"), "operation:cancel", operation=True),
