@@ -16,7 +16,7 @@ from cloudweb.models import SentForm, Undo
 from cloudweb.security import Permission, allows, with_reason
 from cloudweb.views.dashboard import pages, proving
 
-_LONGEST_WAS = 20_000
+_LONGEST_WAS = 60_000
 REFUSALS = (
     faults.BadRequest,
     faults.BuildInProgress,
@@ -29,13 +29,19 @@ REFUSALS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Item:
-    """One of many things: whether it will be done to it, and if not, why."""
+    """One of many things: how it is now, whether it will be done to it, and if not, why."""
 
     id: int
     name: str
     why_not: str = ""
     version: object = 0
     url: str = ""
+    now: str = ""
+
+    @property
+    def shown(self) -> list[str]:
+        """What a preview says of it: its name, how it is, why not, and its version's token."""
+        return [self.name, self.now, self.why_not, forms.token(self.version)[:8]]
 
 
 class Kind(enum.StrEnum):
@@ -106,7 +112,7 @@ class Preview:
     @property
     def token(self) -> str:
         """It moves with everything that is shown, and with ``versions``."""
-        items = [(item.id, item.why_not, item.version) for item in self.items]
+        items = [(item.id, item.why_not, item.version, item.now) for item in self.items]
         return forms.token(sorted(self.facts.items()), items, self.obstacle, self.versions)
 
     @property
@@ -219,14 +225,39 @@ def text(request: Request, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _was(request: Request) -> dict[str, str]:
+def _was(request: Request, part: str) -> dict[str, Any]:
     """What the preview that was confirmed had shown, as the form says: for people only."""
     given = text(request, "was")
     try:
         was = orjson.loads(given) if len(given) < _LONGEST_WAS else {}
     except orjson.JSONDecodeError:
         return {}
-    return {str(k): str(v) for k, v in was.items()} if isinstance(was, dict) else {}
+    found = was.get(part) if isinstance(was, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _moved_facts(request: Request, preview: Preview) -> dict[str, str]:
+    """The facts that are others now, with what they were."""
+    was = {str(name): str(value) for name, value in _was(request, "facts").items()}
+    return {name: value for name, value in was.items() if preview.facts.get(name) != value}
+
+
+def _moved_items(request: Request, preview: Preview) -> dict[int, str]:
+    """How each of the things that have moved was, in words; of one that is gone, its name."""
+    now, found = {item.id: item for item in preview.items}, {}
+    for key, said in _was(request, "items").items():
+        if not (key.isascii() and key.isdigit() and isinstance(said, list) and len(said) == 4):
+            continue
+        item, (name, state, why_not, _) = now.get(int(key)), map(str, said)
+        if item is None:
+            found[int(key)] = name
+        elif item.shown != said:
+            words = [f"called {name}"] if name != item.name else []
+            words += [state] if state != item.now else []
+            if why_not != item.why_not:
+                words.append(f"to be skipped: {why_not}" if why_not else "to be done")
+            found[int(key)] = ", ".join(words) or "otherwise in what is not shown here"
+    return found
 
 
 def _show(
@@ -237,15 +268,19 @@ def _show(
     moved: bool = False,
     errors: Mapping[str, str] | None = None,
 ) -> Response:
-    was: dict[str, Any] = _was(request) if moved else {}
+    items = _moved_items(request, preview) if moved else {}
+    there = {item.id for item in preview.items}
+    shown = {"items": {str(item.id): item.shown for item in preview.items}}
     return pages.show_signed_in(
         request,
         "act",
         status=status,
         preview=preview,
         key=forms.new_key(),
-        shown=orjson.dumps(dict(preview.facts)).decode(),
-        was={name: value for name, value in was.items() if preview.facts.get(name) != value},
+        shown=orjson.dumps({"facts": dict(preview.facts), **shown}).decode(),
+        was=_moved_facts(request, preview) if moved else {},
+        were={id_: words for id_, words in items.items() if id_ in there},
+        gone=[words for id_, words in items.items() if id_ not in there],
         moved=moved,
         errors=errors or {},
         reason=text(request, "reason")[:1000],

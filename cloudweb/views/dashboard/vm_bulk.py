@@ -19,6 +19,8 @@ from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, pages
 from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.lists import Asked
+from cloudweb.views.dashboard.states import look
+from cloudweb.views.dashboard.states import verb as word_of
 from cloudweb.views.dashboard.vm_lists import ACTS, VMS
 
 MOST = 200
@@ -124,9 +126,16 @@ def _items(request: Request, rows: Sequence[ServerRow], verb: str) -> list[Item]
             ),
             row.server.version,
             request.route_path("admin.vm", id=row.server.id),
+            _now(row),
         )
         for row in rows
     ]
+
+
+def _now(row: ServerRow) -> str:
+    """How one is, and what is still to be done on it."""
+    word = look(row.status).word
+    return f"{word}, {word_of(row.open_operation).lower()}" if row.open_operation else word
 
 
 def _why_not(row: ServerRow, verb: str, *, offline: bool, going: bool) -> str:

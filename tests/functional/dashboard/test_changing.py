@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 import webtest
 
-from cloudweb.domain import identity, pool_care, pools
+from cloudweb.domain import identity, pool_care, pools, servers
 from cloudweb.models import (
     AuditEntry,
     Backend,
@@ -26,6 +26,7 @@ from cloudweb.models import (
     RegionalFlavor,
     Role,
     SentForm,
+    Server,
     SessionFactory,
     unit_of_work,
     utc_now,
@@ -374,6 +375,34 @@ def test_destroying_many_takes_an_administrator_and_their_number(
     form["phrase"], form["reason"] = "destroy 2 vms", "asked for by their owner"
     form.submit(status=303)
     assert [opcode for opcode, _id in _operations(sessions)] == ["OP_INSTANCE_REMOVE"] * 2
+
+
+def test_of_many_those_that_moved_are_marked_with_what_they_were(
+    app: webtest.TestApp, sign_in: Callable, make_server: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.OPERATOR)
+    made = [make_server(name=f"vm-{n}") for n in range(5)]
+    query = "&".join(f"id={server.id}" for server in made)
+    stale = _form(app.get(f"/admin/vms/bulk?verb=shutdown&{query}"))
+    with unit_of_work(sessions) as session:
+        servers.reboot(session, CLI, made[1].id, kind="SOFT")
+        session.get_one(Server, made[2].id).state = OperState.STOPPED
+        session.get_one(Server, made[3].id).name = "other"
+    page = stale.submit(status=409)
+    assert "what has moved is marked" in page
+    told = {row["id"]: " ".join(row.text.split()) for row in page.html.select("tbody tr")}
+    marked = {id_ for id_, words in told.items() if "It has changed." in words}
+    assert marked == {f"item-{made[n].id}" for n in (1, 2, 3)}
+    assert "Active, reboot" in told[f"item-{made[1].id}"]
+    assert "It was Active." in told[f"item-{made[1].id}"]
+    stopped = told[f"item-{made[2].id}"]
+    assert "Stopped Skipped It is not running." in stopped
+    assert "It was Active, to be done." in stopped
+    assert "It was otherwise in what is not shown" not in told[f"item-{made[3].id}"]
+    assert "It was called vm-3" in told[f"item-{made[3].id}"]
+    with unit_of_work(sessions, write=False) as session:
+        assert len(session.scalars(sa.select(Operation)).all()) == 1
+    _form(page).submit(status=303)
 
 
 def test_many_vms_of_which_one_has_moved_are_asked_for_again(
