@@ -83,7 +83,7 @@ def list_(door: Door, wanted: Wanted) -> None:
     """Show users, by e-mail address."""
     query = user_lists.rows().order_by(User.email)
     with door.reading() as session:
-        rows = [_row(each) for each, _ in wanted.select(session, query)]
+        rows = [_row(each) for each, *_ in wanted.select(session, query)]
     wanted.show(rows, _COLUMNS)
 
 

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from cloudweb.domain import address_history
 from cloudweb.domain.filters import Field, Fields
@@ -32,3 +33,14 @@ def rows() -> sa.Select[Any]:
         .join(User, User.id == address_history.OWNER)
     )
     return cast("sa.Select[Any]", query)
+
+
+def count_of(session: Session, user_id: int) -> int:
+    """How many addresses servers of this user have now."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(AddressUse)
+        .join(Server, Server.id == AddressUse.server_id)
+        .where(Server.user_id == user_id, AddressUse.until.is_(None))
+    )
+    return session.scalar(query) or 0

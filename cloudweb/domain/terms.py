@@ -148,6 +148,16 @@ def add(
     return draft
 
 
+def before(session: Session, found: Terms) -> Terms | None:
+    """The published version before this one whose text is another."""
+    return session.scalar(
+        sa.select(Terms)
+        .where(Terms.number < found.number, Terms.text_digest != found.text_digest)
+        .order_by(Terms.number.desc())
+        .limit(1)
+    )
+
+
 def change(
     session: Session,
     identity: Identity,

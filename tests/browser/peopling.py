@@ -191,6 +191,7 @@ def _terms(session: Session, admin: Identity, servers: list[Server]) -> dict[str
         "terms-edit": f"/admin/terms/{draft.id}/edit",
         "terms-publish": f"/admin/terms/{draft.id}/publish",
         "terms-drop": f"/admin/terms/{draft.id}/drop",
+        "terms-withdraw": f"/admin/terms/{second.id}/withdraw",
         "terms-unschedule": f"/admin/terms/{second.id}/unschedule",
         "terms-diff": f"/admin/terms/{first.id}..{second.id}",
         "terms-acceptances": f"/admin/terms/{second.id}/acceptances",

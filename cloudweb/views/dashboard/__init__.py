@@ -64,6 +64,7 @@ _ROUTES = {
     "admin.terms.drop": f"/admin/terms/{_ID}/drop",
     "admin.terms.publish": f"/admin/terms/{_ID}/publish",
     "admin.terms.unschedule": f"/admin/terms/{_ID}/unschedule",
+    "admin.terms.withdraw": f"/admin/terms/{_ID}/withdraw",
     "admin.terms.acceptances": f"/admin/terms/{_ID}/acceptances",
     "admin.views": "/admin/views",
     "admin.view.new": "/admin/views/new",

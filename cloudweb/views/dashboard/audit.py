@@ -76,7 +76,7 @@ AUDIT = Listing(
         Column("number", "Number", lambda entry: entry.seal_number),
         Column("seal", "Seal", lambda entry: entry.seal),
     ),
-    shown=("actor", "action", "target", "outcome", "reason", "door"),
+    shown=("actor", "role", "action", "target", "outcome", "reason", "operation", "door"),
     nothing="No act recorded yet.",
 )
 

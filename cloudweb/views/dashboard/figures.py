@@ -5,6 +5,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from cloudweb.models import Resource
+
 
 def gib(mib: int) -> str:
     """MiB as GiB, or TiB from a thousand GiB on."""
@@ -23,6 +25,21 @@ def number(count: int, *, at_most: int = 10_000) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """``1 server``, ``2 servers``."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+_RESOURCES = {
+    Resource.SERVERS: "VMs",
+    Resource.CPU: "vCPUs",
+    Resource.RAM_MB: "Memory, MiB",
+    Resource.DISK_GB: "Disk, GiB",
+    Resource.NETWORKS: "Networks",
+    Resource.IMAGES: "Images",
+}
+
+
+def resource(which: Resource) -> str:
+    """What is limited, in words."""
+    return _RESOURCES[which]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,14 +72,14 @@ def meter(name: str, total_mib: int, free_mib: int) -> Meter:
     return Meter(min(100.0, percent), tone, sentence, gib(max(0, free_mib)), gib(total_mib))
 
 
-def share(name: str, used: int, usable: int) -> Meter:
-    """How many of things are in use."""
+def share(name: str, used: int, usable: int, *, left: str = "free") -> Meter:
+    """How many of things are in use, or otherwise done with; what is not is ``left``."""
     percent = round(100 * used / usable, 1) if usable > 0 else 0.0
     tone = "ok"
-    if percent >= _NEARLY_PERCENT:
+    if percent >= _NEARLY_PERCENT and left == "free":
         tone = "crit" if percent >= _FULL_PERCENT else "warn"
     free = max(0, usable - used)
-    sentence = f"{name}: {used:,} of {usable:,} ({percent:.0f} %), {free:,} free"
+    sentence = f"{name}: {used:,} of {usable:,} ({percent:.0f} %), {free:,} {left}"
     return Meter(min(100.0, percent), tone, sentence, f"{free:,}", f"{usable:,}")
 
 

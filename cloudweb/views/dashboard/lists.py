@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
+from sqlalchemy.orm import Session
 
 from cloudweb import faults
 from cloudweb.domain import filters, keysets, saved_views
@@ -46,7 +47,8 @@ class Listing:
     ``rows`` is every row, ``row`` makes the row of what it selects, ``key`` names it in the page.
     ``search`` are the columns in which a text is looked for; a number is also looked for in
     ``id``. ``choices`` are the fields that have a menu of their own, with the values' words.
-    ``unless_asked`` are filters that hold until one on the same field is given. The template
+    ``unless_asked`` are filters that hold until one on the same field is given. ``enrich`` adds
+    to the rows of a page what no one statement gives. The template
     ``partials/<name>`` draws the cells.
     """
 
@@ -63,6 +65,7 @@ class Listing:
     hint: str = ""
     choices: Mapping[str, tuple[str, Mapping[str, str]]] = dataclasses.field(default_factory=dict)
     unless_asked: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    enrich: Callable[[Request, Session, Sequence[Any]], Sequence[Any]] | None = None
     sort: str = "id"
     shown: tuple[str, ...] = ()
     """The columns a page has when none are chosen; empty for all, which files always have."""
@@ -81,6 +84,11 @@ class Listing:
         if text.isascii() and text.isdigit() and int(text) <= MAX_ID and "id" in self.fields:
             places.append(self.fields["id"].column == int(text))
         return sa.or_(*places)
+
+    def make_rows(self, request: Request, session: Session, found: Sequence[Any]) -> Sequence[Any]:
+        """The rows of what was selected, whole."""
+        rows = [self.row(*each) for each in found]
+        return self.enrich(request, session, rows) if self.enrich and rows else rows
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -317,7 +325,7 @@ def respond(
     shown = keysets.page(
         request.db, asked.query, asked.sorts, after=asked.text("after"), limit=asked.per_page
     )
-    rows = [listing.row(*row) for row in shown.rows]
+    rows = listing.make_rows(request, request.db, shown.rows)
     return pages.show_live(
         request,
         listing.name.replace(".", "_"),
@@ -370,6 +378,6 @@ def _every_row(
     while after is not None:
         with unit_of_work(request.sessions, write=False) as session:
             shown = keysets.page(session, asked.query, asked.sorts, after=after, limit=at_once)
-        rows = [asked.listing.row(*row) for row in shown.rows]
+            rows = asked.listing.make_rows(request, session, shown.rows)
         yield [{column.name: column.value(row) for column in asked.file_columns} for row in rows]
         after = shown.following

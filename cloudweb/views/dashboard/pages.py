@@ -150,6 +150,10 @@ def includeme(config: Configurator) -> None:
         "number": figures.number,
         "plural": figures.plural,
         "runs": figures.runs,
+        "resource": figures.resource,
     }
-    environment.globals["meter_of"] = figures.meter
-    environment.globals["undos"] = undos
+    environment.globals |= {
+        "meter_of": figures.meter,
+        "share_of": figures.share,
+        "undos": undos,
+    }

@@ -10,7 +10,7 @@ from pyramid.view import view_config
 from cloudweb import faults
 from cloudweb.domain import acceptances, audit, forms, terms
 from cloudweb.domain.terms_diff import Diff, compare
-from cloudweb.models import Terms, TermsFormat
+from cloudweb.models import Terms, TermsFormat, utc_now
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, pages
 from cloudweb.views.markup import render
@@ -30,17 +30,22 @@ def index(request: Request) -> Response:
     current = terms.in_force(request.db)
     counts = acceptances.count_by_version(request.db)
     owed, active = acceptances.count_owed(request.db)
+    versions = terms.list_all(request.db)
     return pages.show_signed_in(
         request,
         "terms",
-        rows=[
-            (each, terms.state_of(each, current), counts.get(each.id, 0))
-            for each in terms.list_all(request.db)
-        ],
+        rows=[(each, terms.state_of(each, current), counts.get(each.id, 0)) for each in versions],
         current=current,
+        demanded=max((each.number or 0 for each in versions if _asks(each)), default=None),
         owed=owed,
         active=active,
     )
+
+
+def _asks(version: Terms) -> bool:
+    """Whether it has to be accepted by now."""
+    begun = version.in_force is not None and version.in_force <= utc_now()
+    return begun and version.requires_acceptance
 
 
 @view_config(

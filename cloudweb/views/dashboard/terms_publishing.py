@@ -125,6 +125,54 @@ def unschedule(request: Request) -> Response:
 
 
 @view_config(
+    route_name="admin.terms.withdraw",
+    request_method=("GET", "POST"),
+    permission=Permission.TERMS_DRAFT,
+)
+def withdraw(request: Request) -> Response:
+    """GET, POST /admin/terms/{id}/withdraw: the text before it as a draft, to be published."""
+
+    def make() -> Preview:
+        found, current = terms.get(request.db, _id(request)), terms.in_force(request.db)
+        earlier = terms.before(request.db, found) if found.number else None
+        obstacle = ""
+        if current is None or current.id != found.id:
+            obstacle = "Only what is in force is withdrawn."
+        elif earlier is None:
+            obstacle = "No version before it has another text to go back to."
+        back = f"version {earlier.number}" if earlier else "none"
+        return Preview(
+            title=f"Withdraw version {found.number}",
+            verb="Make the draft",
+            section="terms",
+            up=_up(request, found),
+            facts={"What was new": found.summary, "Text to go back to": back},
+            follows=(
+                f"The text of {back} becomes a draft, and the page to publish it comes next.",
+                "Until then this version stays in force. Who accepted it stays written down.",
+            ),
+            obstacle=obstacle,
+            versions=(found.number, earlier and earlier.id),
+        )
+
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+        found = terms.get(request.db, _id(request))
+        earlier = terms.before(request.db, found)
+        assert earlier is not None
+        draft = terms.add(
+            *(request.db, request.identity),
+            text=terms.text_of(request.db, earlier),
+            summary=f"Version {found.number} is withdrawn: version {earlier.number} holds again",
+            kind=earlier.format,
+            requires_acceptance=found.requires_acceptance,
+        )
+        path: str = request.route_path("admin.terms.publish", id=draft.id)
+        return path
+
+    return acts.respond(request, make, do)
+
+
+@view_config(
     route_name="admin.terms.drop",
     request_method=("GET", "POST"),
     permission=Permission.TERMS_DRAFT,

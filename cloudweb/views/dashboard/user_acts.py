@@ -11,7 +11,7 @@ from cloudweb.domain import quotas, registration, user_acts
 from cloudweb.domain.user_acts import Act
 from cloudweb.models import Resource, Role, SentForm, User, UserState
 from cloudweb.security import MEANINGS, Permission, allows
-from cloudweb.views.dashboard import acts
+from cloudweb.views.dashboard import acts, figures
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
 from cloudweb.views.dashboard.figures import plural
 
@@ -281,7 +281,7 @@ def _limits(request: Request, user: User) -> list[Field]:
     for each in quotas.show(request.db, user, defaults):
         name = each.resource.value
         usual = defaults[each.resource]
-        label = name.replace("_mb", ", MiB").replace("_gb", ", GiB")
+        label = figures.resource(each.resource)
         own = "" if not each.own else "unlimited" if each.limit is None else str(each.limit)
         hint = f"Has {each.used:,}; settings: {'unlimited' if usual is None else f'{usual:,}'}"
         fields.append(Field(name, label, value=own, hint=hint, longest=20))

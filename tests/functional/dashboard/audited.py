@@ -289,9 +289,9 @@ def _prove(site: Site) -> Any:
 # --- terms --------------------------------------------------------------------------------------
 
 
-def draft(site: Site, *, publish: bool = False) -> Terms:
+def draft(site: Site, *, publish: bool = False, text: str = "Be kind.", **values: Any) -> Terms:
     with unit_of_work(site.sessions) as session:
-        made = terms_of_use.add(session, CLI, text="Be kind.", summary="rules")
+        made = terms_of_use.add(session, CLI, text=text, summary="rules", **values)
         if publish:
             publishing.publish(session, CLI, made.id, reason="tests")
         return made
@@ -318,6 +318,12 @@ def _drop_terms(site: Site) -> Any:
 
 def _publish(site: Site) -> Any:
     return site.send(f"/admin/terms/{draft(site).id}/publish", phrase="publish")
+
+
+def _withdraw(site: Site) -> Any:
+    draft(site, publish=True, requires_acceptance=False)
+    other = {"text": "Be kinder.", "requires_acceptance": False}
+    return site.send(f"/admin/terms/{draft(site, publish=True, **other).id}/withdraw")
 
 
 def _unschedule(site: Site) -> Any:
@@ -590,6 +596,7 @@ ROWS: dict[str, Row] = {
     "admin.terms.edit": _row(_edit_terms, "terms:change", details=MOVED),
     "admin.terms.drop": _row(_drop_terms, "terms:drop", details="before summary"),
     "admin.terms.publish": _row(_publish, "terms:publish", details="number text"),
+    "admin.terms.withdraw": _row(_withdraw, "terms:add", details="text"),
     "admin.terms.unschedule": _row(_unschedule, "terms:unschedule", details="number"),
     "admin.network.drain": _row(_network("drain"), "network:drain", details=MOVED),
     "admin.network.undrain": _row(

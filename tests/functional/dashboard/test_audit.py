@@ -175,9 +175,11 @@ def test_a_past_that_was_changed_needs_somebody_until_it_is_mended(
         return "was changed after it was sealed" in app.get("/admin/").text, line
 
     assert found("true") == (False, "0.0")
-    assert "The chain was verified" in app.get("/admin/audit")
+    assert "Chain verified to" in app.get("/admin/audit")
     assert found("a lie") == (True, "1.0")
-    assert "of the chain" in app.get("/admin/audit").html.find(class_="fresh sealed").text
+    told = app.get("/admin/audit").html.find(role="alert").text
+    assert "Chain check failed: report this." in told
+    assert "was changed after it was sealed" in told
     assert found("true") == (False, "0.0")
 
 

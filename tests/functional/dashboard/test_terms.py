@@ -254,3 +254,62 @@ def test_pages_of_terms_need_few_statements(
         with count_statements() as counter:
             app.get(f"/admin/terms{path}")
         assert len(counter) <= 12, path
+
+
+def test_a_version_is_withdrawn_by_publishing_the_text_before_it(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable, rows: Callable
+) -> None:
+    sign_in(Role.ADMIN)
+    quiet = {"publish": True, "requires_acceptance": False}
+    first, second = draft("Be kind.\n", **quiet), draft("Be rude.\n", **quiet)
+    last = draft("Be rude.\n", **quiet)
+    assert "Only what is in force" in app.get(f"/admin/terms/{second.id}/withdraw")
+    page = app.get(f"/admin/terms/{last.id}").click("Withdraw…")
+    assert "version 1" in page, "the one between has the same text"
+    form = page.forms["act"]
+    publishing = form.submit(status=303).follow()
+    assert form.submit(status=303).location == publishing.request.url, "pressed twice"
+    assert "1 word gone, 1 word new" in publishing
+    form = publishing.forms["act"]
+    form["reason"], form["phrase"] = "a mistake", "publish"
+    form.submit(status=303)
+    *_, newest = rows(Terms)
+    assert (newest.number, newest.text_digest) == (4, first.text_digest)
+    assert newest.summary == "Version 3 is withdrawn: version 1 holds again"
+    assert len(rows(Terms)) == 4
+
+
+def test_the_first_version_has_nothing_to_go_back_to(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable
+) -> None:
+    sign_in(Role.ADMIN)
+    only = draft(publish=True, requires_acceptance=False)
+    assert "Withdraw" not in app.get(f"/admin/terms/{only.id}")
+    page = app.get(f"/admin/terms/{only.id}/withdraw")
+    assert "No version before it has another text" in page
+
+
+def test_the_list_says_how_many_owe_and_leads_to_them(
+    app: webtest.TestApp,
+    sign_in: Callable,
+    draft: Callable,
+    sessions: SessionFactory,
+    make_user: Callable,
+) -> None:
+    me = sign_in(Role.ADMIN)
+    others = [make_user() for _ in range(3)]
+    draft(publish=True)
+    with unit_of_work(sessions) as session:
+        acceptances.accept_for(session, CLI, me.user.id, reason="on paper")
+    draft("Other.\n", publish=True, requires_acceptance=False)
+    page = app.get("/admin/terms")
+    bars = page.html.find_all("svg", attrs={"aria-label": True})
+    assert ["1 of 4 (25 %)" in bar["aria-label"] for bar in bars] == [True]
+    assert "3 owed" in page
+    owing = page.click("3 active users")
+    assert {row.find("th").text.strip() for row in owing.html.select("tbody tr")} == {
+        each.user.email for each in others
+    }
+    shown = app.get("/admin/users?owes=no").html.select_one("tbody tr")
+    assert shown.find("th").text.strip() == me.user.email
+    assert shown.find(attrs={"data-label": "Terms"}).text.startswith("1, ")
