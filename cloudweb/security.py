@@ -93,7 +93,7 @@ MEANINGS = {
     Permission.BACKEND_DRAIN: "drain, undrain a backend, take it offline and back",
     Permission.BACKEND_ADOPT: "adopt a whole cluster",
     Permission.QUEUE_MANAGE: "apply or drop a dead letter",
-    Permission.OPERATION_MANAGE: "cancel, retry an operation",
+    Permission.OPERATION_MANAGE: "cancel, retry an operation, cancel any job of a cluster",
     Permission.RECONCILE_COMPARE: "compare clusters with the database",
     Permission.RECONCILE: "mend differences",
     Permission.POOL_MANAGE: "reserve and release values of pools, extend them",

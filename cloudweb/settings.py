@@ -129,6 +129,8 @@ class Settings:
     worker_refresh_s: float = 60.0
     worker_compare_s: float = 10.0
     """How often all instances of a cluster without agents are compared with our servers."""
+    worker_jobs_s: float = 10.0
+    """How often the queue of a cluster's jobs is read for the dashboard."""
     reconcile_every_s: float = 3600.0
     """How often what a cluster and our rows differ in is written down; nothing is mended."""
     history_days: int = 365

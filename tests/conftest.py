@@ -92,6 +92,7 @@ def settings(database_url: str) -> Settings:
         rapi_read_timeout_s=1.4,
         worker_refresh_s=1.0,
         worker_compare_s=1.0,
+        worker_jobs_s=1.0,
         worker_backoff_max_s=1.0,
     )
 

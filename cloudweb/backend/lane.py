@@ -20,9 +20,10 @@ from cloudweb.backend.comparing import Comparison
 from cloudweb.backend.ganeti import errors
 from cloudweb.backend.ganeti.operations import create_body, submit
 from cloudweb.backend.ganeti.rapi import RapiClient
+from cloudweb.backend.job_watch import JobWatch
 from cloudweb.backend.os_parameters import OsParameters
 from cloudweb.backend.target import Target
-from cloudweb.domain import fleet, hearing, interventions, operations, states
+from cloudweb.domain import fleet, hearing, interventions, job_cancels, operations, states
 from cloudweb.models import (
     Backend,
     EventSource,
@@ -65,11 +66,12 @@ class Lane:
             threading.Thread(target=self._run, args=(self._submit_one,), name=f"{target.name}/{n}")
             for n in range(max(1, settings.worker_lane_threads))
         ]
-        self._refresh_at = self._compare_at = 0.0
+        self._refresh_at = self._compare_at = self._jobs_at = 0.0
         agents = target.event_source is EventSource.AGENTS
         self._compare_every_s = settings.worker_refresh_s if agents else settings.worker_compare_s
         self._comparison = Comparison(target.id, target.name, sessions, settings)
         self._adopting = Adopting(target.id, sessions, settings.instance_prefix)
+        self._jobs = JobWatch(target.id, sessions)
         self._threads.append(
             threading.Thread(target=self._run, args=(self._follow,), name=f"{target.name}/follow")
         )
@@ -85,7 +87,7 @@ class Lane:
 
     def refresh_soon(self) -> None:
         """The cluster was changed: look at it as a whole when next following."""
-        self._refresh_at = self._compare_at = 0.0
+        self._refresh_at = self._compare_at = self._jobs_at = 0.0
 
     def stop(self) -> None:
         """End after what is under way; ``join`` waits for it."""
@@ -166,6 +168,23 @@ class Lane:
             self._count("cancel asked", operation, promised=promised)
             with unit_of_work(self._sessions) as session:
                 interventions.ask_now(session, operation.id)
+        return self._cancel_others(client) or bool(wanted)
+
+    def _cancel_others(self, client: RapiClient) -> bool:
+        """The same for jobs that may be anybody's."""
+        with unit_of_work(self._sessions) as session:
+            wanted = job_cancels.claim(
+                session, self.target.id, every_s=self._settings.worker_lease_s
+            )
+        for job_id in wanted:
+            outcome: object
+            try:
+                outcome = client.cancel_job(job_id)
+            except errors.RapiError as error:
+                outcome = error.message[:200]
+            facts = {"backend": self.target.name, "job": job_id, "promised": outcome}
+            _log.info("cancel of a job asked", extra=facts)
+            self._jobs_at = 0.0
         return bool(wanted)
 
     def _submit(self, client: RapiClient, operation: Operation) -> None:
@@ -288,6 +307,9 @@ class Lane:
                 self._compare_at = time.monotonic() + self._compare_every_s
                 self._comparison.run(client)
                 self._adopting.run(client)
+            if time.monotonic() >= self._jobs_at:
+                self._jobs_at = time.monotonic() + self._settings.worker_jobs_s
+                self._jobs.run(client)
         except errors.RapiError as error:
             self._unreachable(error)
             self._comparison.note_failed(error.message)

@@ -17,6 +17,7 @@ NOUNS: Late = {
     "demo": ("demo:demo", "Something to try cloudweb with."),
     "flavor": ("flavors:flavor", "The sizes a server can have."),
     "image": ("images:image", "What a server's disk starts from."),
+    "job": ("jobs:job", "Jobs in the queues of clusters, whoever asked for them."),
     "network": ("networks:network", "The public networks, and everybody's."),
     "node": ("nodes:node", "The nodes of the clusters."),
     "operation": ("operations:operation", "What clusters are to do, and did."),

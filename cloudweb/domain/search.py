@@ -14,6 +14,7 @@ from cloudweb.models import (
     AddressUse,
     Backend,
     CatalogueFlavor,
+    ClusterJob,
     Image,
     Infrastructure,
     Network,
@@ -92,14 +93,13 @@ def _exact(session: Session, text: str) -> Iterator[Hit]:
         )
         yield from _networks(session, _has_id(Network.id, text))
     elif job := _JOB.fullmatch(text):
-        where = sa.and_(
-            sa.or_(
-                Backend.name == job["backend"],
-                Backend.name.startswith(f"{job['backend']}.", autoescape=True),
-            ),
-            _has_id(Operation.job_id, job["job"]),
+        named = sa.or_(
+            Backend.name == job["backend"],
+            Backend.name.startswith(f"{job['backend']}.", autoescape=True),
         )
-        yield from _operations(session, where)
+        found = [*_jobs(session, sa.and_(named, _has_id(ClusterJob.job_id, job["job"])))]
+        where = sa.and_(named, _has_id(Operation.job_id, job["job"]))
+        yield from found or _operations(session, where)
     else:
         yield from _backends(session, Backend.name == text)
         yield from _regions(session, Infrastructure.name == text)
@@ -206,6 +206,17 @@ def _operations(session: Session, where: sa.ColumnElement[bool]) -> Iterator[Hit
     for id_, opcode, target, job, backend in session.execute(query.limit(SHOWN + 1)):
         job_words = f", job {job} of {backend}" if job else f", {backend}"
         yield Hit("operations", id_, f"{id_}: {opcode}", f"{target}{job_words}")
+
+
+def _jobs(session: Session, where: sa.ColumnElement[bool]) -> Iterator[Hit]:
+    query = (
+        sa.select(ClusterJob.job_id, ClusterJob.opcode, ClusterJob.target, Backend.name)
+        .join(Backend, Backend.id == ClusterJob.backend_id)
+        .where(where)
+        .order_by(Backend.name)
+    )
+    for job_id, opcode, target, backend in session.execute(query.limit(SHOWN + 1)):
+        yield Hit("jobs", f"{backend}:{job_id}", f"{job_id}: {opcode}", f"{target}, {backend}")
 
 
 def _promoted(session: Session, where: sa.ColumnElement[bool]) -> Iterator[Hit]:

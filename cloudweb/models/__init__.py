@@ -22,6 +22,7 @@ from cloudweb.models.catalogue import (
     InstallResult,
     ResultState,
 )
+from cloudweb.models.cluster_jobs import ClusterJob
 from cloudweb.models.dead_letters import DeadLetter, LetterState, QueueCount
 from cloudweb.models.flavors import Flavor
 from cloudweb.models.forms import HeldForm, SentForm
@@ -88,6 +89,7 @@ __all__ = [
     "Base",
     "CatalogueFlavor",
     "CatalogueNode",
+    "ClusterJob",
     "ComparisonRecord",
     "DeadLetter",
     "Density",

@@ -75,6 +75,8 @@ class Backend(Base):
     nodes_total: Mapped[int] = mapped_column(default=0)
     nodes_up: Mapped[int] = mapped_column(default=0)
     refreshed: Mapped[dt.datetime | None]
+    jobs_read: Mapped[dt.datetime | None]
+    """When its queue of jobs was last read."""
     heartbeat: Mapped[str | None] = mapped_column(sa.String(128))
     """The newest question that the cluster's agent has answered."""
     heartbeat_at: Mapped[dt.datetime | None]

@@ -5,11 +5,13 @@ from typing import Any
 
 from cloudweb.domain import address_history, identity, images, pools
 from cloudweb.domain.address_history import Had
+from cloudweb.domain.cluster_jobs import JobStatus
 from cloudweb.models import (
     AddressUse,
     BackendNetwork,
     CatalogueFlavor,
     CatalogueNode,
+    ClusterJob,
     DeadLetter,
     Infrastructure,
     Install,
@@ -17,6 +19,7 @@ from cloudweb.models import (
     Network,
     NetworkKind,
     NetworkState,
+    Operation,
     Pool,
     PoolKind,
     RegionalFlavor,
@@ -83,7 +86,7 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "install": f"/admin/flavors/installs/{install.id}",
             "regions": "/admin/regions",
             "region": f"/admin/regions/{region.id}",
-            "jobs": "/admin/jobs",
+            **_jobs(session, servers, backends),
             "search": "/admin/search?q=e",
             "search-none": "/admin/search?q=nothing-like-this",
             "vms-refused": "/admin/vms?filter=colour=blue",
@@ -97,6 +100,52 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "account": "/account",
             "second-factor": "/account/second-factor",
         }
+
+
+_STEPS = """{"id": 88121, "status": "error", "ops": [{"OP_ID": "OP_INSTANCE_MIGRATE",
+"instance_name": "web9.example.org", "reason": [["gnt:user", "A new fan", 1]]}, {"OP_ID":
+"OP_NODE_SET_PARAMS", "node_name": "node2.example.org", "reason": []}], "opstatus": ["success",
+"error"], "opresult": [null, ["OpPrereqError", ["The node is not drained", "wrong_state"]]],
+"oplog": [[[1, [1780000000, 0], "message", "Migrating instance web9.example.org"],
+[2, [1780000007, 0], "message", "* done"]], []], "received_ts": [1780000000, 0]}"""
+
+
+def _jobs(session: Any, servers: list[Server], backends: list[Any]) -> dict[str, str]:
+    """Jobs in each status, of hands and of ours; one that failed and one that waits."""
+    now = utc_now()
+    operation = session.query(Operation).order_by(Operation.id).first()
+    for n, status in enumerate(JobStatus):
+        begun = now - dt.timedelta(minutes=n) if n > 1 else None
+        session.add(
+            ClusterJob(
+                backend_id=backends[n % 2].id,
+                job_id=88_115 + n,
+                status=status.value,
+                opcode="OP_INSTANCE_MIGRATE" if n % 2 else "OP_INSTANCE_STARTUP",
+                target=f"web{n}.example.org",
+                server_id=servers[n % 3].id if n % 3 else None,
+                operation_id=operation.id if n == 5 else None,
+                tool="gnt-instance",
+                reason="A new fan" if n % 2 else "",
+                received=now - dt.timedelta(minutes=n, seconds=4),
+                started=begun,
+                ended=now if n > 3 else None,
+                took_ms=n * 61_000 if n > 3 else None,
+            )
+        )
+    failed = session.get(ClusterJob, (backends[0].id, 88_121))
+    failed.detail, failed.steps, failed.read_status = _STEPS, 2, "error"
+    failed.error, failed.error_class = "The node is not drained", "wrong_state"
+    for backend in backends:
+        backend.jobs_read = now
+        session.merge(backend)
+    first = f"/admin/jobs/{backends[0].name}"
+    return {
+        "jobs": "/admin/jobs",
+        "jobs-none": "/admin/jobs?status=canceling&ours=yes",
+        "job": f"{first}/88121",
+        "job-cancel": f"{first}/88115/cancel",
+    }
 
 
 def _networks(session: Any, servers: list[Server], backends: list[Any]) -> Network:

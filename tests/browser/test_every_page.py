@@ -13,7 +13,7 @@ from tests.browser.peopling import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-LEAD_ON = {"admin.root", "admin.form", "admin.job"}
+LEAD_ON = {"admin.root", "admin.form"}
 """Routes that only lead to another page."""
 MOST_STATEMENTS = 12
 MOST_BYTES = 150_000

@@ -42,6 +42,10 @@ class JobOp:
     input: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
     jobs: tuple[int, ...] = ()
     """The jobs that it has put into the queue."""
+    target: str | None = None
+    """The instance, node, network or group it is about, by its name."""
+    tool: str | None = None
+    """What asked for it, such as gnt-instance."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,8 @@ def _op_from_rapi(row: Mapping[str, object], index: int, raw: object) -> JobOp:
         log=last_log_line(column("oplog")),
         reasons=reasons_of(body),
         jobs=_jobs_of(column("opresult")),
+        target=target_of(body),
+        tool=tool_of(body),
     )
 
 
@@ -185,6 +191,31 @@ def instance_of(body: Mapping[str, object]) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
+def target_of(body: Mapping[str, object]) -> str | None:
+    """The name of what an opcode is about, if it is one thing."""
+    names = (body.get(key) for key in _TARGETS)
+    return next((name for name in names if isinstance(name, str) and name), None)
+
+
+_TARGETS = ("instance_name", "node_name", "network_name", "group_name", "name")
+
+
+def tool_of(body: Mapping[str, object]) -> str | None:
+    """What asked for an opcode, from its reason trail: a command, the remote API or a daemon."""
+    trail = body.get("reason")
+    sources = [
+        entry[0]
+        for entry in (trail if isinstance(trail, list) else [])
+        if isinstance(entry, list) and entry and isinstance(entry[0], str)
+    ]
+    for source in sources:
+        if source.startswith("gnt:client:"):
+            return source.removeprefix("gnt:client:")
+        if source.startswith("gnt:library:rlib2"):
+            return "remote API"
+    return next((s.removeprefix("gnt:") for s in sources if s != "gnt:user"), None)
+
+
 def reasons_of(body: Mapping[str, object]) -> tuple[str, ...]:
     """The texts of an opcode's reason trail, oldest first: each entry is [source, text, time]."""
     trail = body.get("reason")
@@ -203,6 +234,16 @@ def last_log_line(log: object) -> str | None:
         if isinstance(entry, list) and entry and isinstance(entry[-1], str) and entry[-1]:
             return entry[-1]
     return None
+
+
+def log_of(log: object) -> tuple[tuple[datetime | None, str], ...]:
+    """All messages of an opcode's log with their times, oldest first."""
+    entries = log if isinstance(log, list) else []
+    return tuple(
+        (reading.moment(entry[1]) if len(entry) > 2 else None, entry[-1])
+        for entry in entries
+        if isinstance(entry, list) and entry and isinstance(entry[-1], str) and entry[-1]
+    )
 
 
 def error_of(status: str, result: object) -> OpError | None:

@@ -147,7 +147,11 @@ class RapiClient:
 
     def job(self, job_id: int) -> Job:
         """A job with its results and log; NotFound, though Ganeti answers 200 for one."""
-        return job_from_rapi(reading.mapping(self._get(f"/2/jobs/{job_id:d}"), "job"))
+        return job_from_rapi(self.job_as_sent(job_id))
+
+    def job_as_sent(self, job_id: int) -> Mapping[str, object]:
+        """The same, as Ganeti writes it."""
+        return reading.mapping(self._get(f"/2/jobs/{job_id:d}"), "job")
 
     def jobs_bulk(self) -> list[Job]:
         """Every job in the queue, oldest first, without results and logs."""

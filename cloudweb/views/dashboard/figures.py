@@ -89,3 +89,14 @@ def runs(things: Iterable[Any], attribute: str, *, together: bool = True) -> lis
     if not together:
         return [(value, 1) for value in values]
     return [(value, len(list(group))) for value, group in itertools.groupby(values)]
+
+
+def took(milliseconds: int) -> str:
+    """How long something took, in the largest two units."""
+    if milliseconds < 10_000:
+        return f"{milliseconds / 1000:.1f} s"
+    seconds = round(milliseconds / 1000)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,7 +1,6 @@
 """Operations: what clusters were asked to do, and what became of it."""
 
 import dataclasses
-from typing import Any
 
 from pyramid.request import Request
 from pyramid.response import Response
@@ -57,44 +56,12 @@ OPERATIONS = Listing(
 )
 def index(request: Request) -> Response:
     """GET /admin/operations, .csv, .json: newest first."""
-    return _list(request, OPERATIONS)
-
-
-JOBS = dataclasses.replace(
-    OPERATIONS,
-    name="jobs",
-    title="Jobs",
-    one="job",
-    many="jobs",
-    section="operations",
-    sort="-job,-id",
-    hint="VM, instance, request or operation",
-    columns=(
-        Column("job", "Job", lambda row: row.operation.job_id),
-        *(column for column in OPERATIONS.columns if column.name not in ("id", "job")),
-        Column("id", "Operation", lambda row: row.operation.id, "n"),
-    ),
-    nothing="No cluster has taken a job of ours yet.",
-)
-
-
-@view_config(route_name="admin.jobs", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.jobs.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-def index_jobs(request: Request) -> Response:
-    """GET /admin/jobs, .csv, .json: Ganeti's jobs that are ours, on all clusters."""
-    return _list(request, JOBS, within=(Operation.job_id.is_not(None),))
-
-
-def _list(request: Request, listing: Listing, **options: Any) -> Response:
     names = {backend.name: backend.name for backend in fleet.list_all(request.db)}
     return lists.respond(
         request,
-        listing,
+        OPERATIONS,
         choices={"backend": ("Backend", names)},
         busy=lambda rows: any(row.operation.state in OPEN_STATES for row in rows),
-        **options,
     )
 
 

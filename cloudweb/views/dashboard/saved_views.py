@@ -18,10 +18,11 @@ from cloudweb.views.dashboard.addresses import IPS
 from cloudweb.views.dashboard.audit import AUDIT
 from cloudweb.views.dashboard.backends import BACKENDS
 from cloudweb.views.dashboard.images import IMAGES
+from cloudweb.views.dashboard.jobs import JOBS
 from cloudweb.views.dashboard.lists import Asked, Column, Listing
 from cloudweb.views.dashboard.networks import NETWORKS
 from cloudweb.views.dashboard.node_lists import NODES
-from cloudweb.views.dashboard.operations import JOBS, OPERATIONS
+from cloudweb.views.dashboard.operations import OPERATIONS
 from cloudweb.views.dashboard.pool_pages import POOLS
 from cloudweb.views.dashboard.queues import LETTERS
 from cloudweb.views.dashboard.regions import REGIONS

@@ -20,6 +20,7 @@ _WORDS = {
     "flavors": "Promoted flavors",
     "regions": "Regions",
     "operations": "Operations and jobs",
+    "jobs": "Jobs of clusters",
 }
 _ROUTES = {
     "vms": "admin.vm",
@@ -61,6 +62,9 @@ def _url(request: Request, hit: Hit) -> str:
         path = request.route_path("admin.ip", address=hit.key)
     elif hit.kind == "flavors":
         path = request.route_path("admin.flavors", _query={"q": hit.name, "show": "all"})
+    elif hit.kind == "jobs":
+        backend, _, job_id = str(hit.key).rpartition(":")
+        path = request.route_path("admin.job", backend=backend, id=job_id)
     else:
         path = request.route_path(_ROUTES[hit.kind], id=hit.key)
     return path

@@ -4,6 +4,7 @@ import dataclasses
 from enum import StrEnum
 
 from cloudweb.domain.attention import Condition, Severity
+from cloudweb.domain.cluster_jobs import JobStatus
 from cloudweb.domain.differences import Standing
 from cloudweb.domain.drains import Verdict
 from cloudweb.domain.states import ApiStatus
@@ -44,6 +45,13 @@ LOOKS: tuple[tuple[StrEnum, Look], ...] = (
     (OperationState.SUCCESS, Look("check", "Success", "ok")),
     (OperationState.ERROR, Look("cross", "Failed", "crit")),
     (OperationState.CANCELED, Look("slash", "Canceled", "idle")),
+    (JobStatus.QUEUED, Look("dots", "Queued", "busy")),
+    (JobStatus.WAITING, Look("dots", "Waiting", "busy")),
+    (JobStatus.CANCELING, Look("half", "Canceling", "busy")),
+    (JobStatus.RUNNING, Look("half", "Running", "busy")),
+    (JobStatus.CANCELED, Look("slash", "Canceled", "idle")),
+    (JobStatus.SUCCESS, Look("check", "Success", "ok")),
+    (JobStatus.ERROR, Look("cross", "Failed", "crit")),
     (LetterState.WAITING, Look("warning", "Waiting", "warn")),
     (LetterState.APPLIED, Look("check", "Applied", "ok")),
     (LetterState.DROPPED, Look("slash", "Dropped", "idle")),
@@ -129,16 +137,19 @@ _ERRORS = {
     " cluster by itself; for anything else asking again helps once there is more.",
     "temp_insufficient_resources": "The cluster had no room, time after time. Asking again may"
     " help.",
-    "wrong_input": "The cluster will never accept this request as it is.",
+    "wrong_input": "The cluster will never accept this request as it is. Asking again does"
+    " not help.",
     "wrong_state": "The instance, or its node, was not in a state that allows it. Asking again"
     " helps once that has changed.",
-    "unknown_entity": "The cluster does not know what this is about.",
-    "already_exists": "There is one of this name already.",
-    "resource_not_unique": "Something that must be unique, such as an address, is in use.",
-    "resolver_error": "The cluster could not resolve a name.",
-    "internal_error": "Ganeti itself failed. Its log on the master says more.",
+    "unknown_entity": "The cluster does not know what this is about. Asking again does not help.",
+    "already_exists": "There is one of this name already. Asking again does not help.",
+    "resource_not_unique": "Something that must be unique, such as an address, is in use. Asking"
+    " again helps once it is free.",
+    "resolver_error": "The cluster could not resolve a name. Asking again helps once it can.",
+    "internal_error": "Ganeti itself failed. Its log on the master says more. Asking again may"
+    " help.",
     "environment_error": "A node's own system is in the way, such as a missing program or a full"
-    " disk.",
+    " disk. Asking again helps once that is mended.",
     "job_lost": "Ganeti no longer knows the job, and what it has is not what the job was to make.",
     "unanswered": "The cluster was away for too long. When it is back, its servers are compared.",
     "prereq_error": "A condition for the job was not met.",

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
@@ -211,19 +210,3 @@ def show(request: Request) -> Response:
         operations=found,
         failed=failed,
     )
-
-
-@view_config(route_name="admin.job", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-def find_job(request: Request) -> Response:
-    """GET /admin/jobs/{backend}/{job}: to the operation that is Ganeti's job of this number."""
-    backend, job = request.matchdict["backend"], int(request.matchdict["id"])
-    operation_id = request.db.scalar(
-        sa.select(Operation.id)
-        .join(Backend, Backend.id == Operation.backend_id)
-        .where(Backend.name == backend, Operation.job_id == job)
-        .order_by(Operation.id.desc())
-        .limit(1)
-    )
-    if operation_id is None:
-        raise faults.ItemNotFound(f"No operation of ours is job {job} of {backend}.")
-    return HTTPSeeOther(request.route_path("admin.operation", id=operation_id))

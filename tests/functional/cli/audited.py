@@ -18,6 +18,7 @@ from cloudweb.domain.dead_letters import Letter
 from cloudweb.models import (
     Backend,
     BackendNetwork,
+    ClusterJob,
     NetworkState,
     OperationState,
     OperState,
@@ -279,6 +280,21 @@ def _token(site: Site) -> Arguments:
     return ("--user", owner, "--name", "ci")
 
 
+def _queued(site: Site) -> Arguments:
+    backend = site.backend()
+    with unit_of_work(site.sessions) as session:
+        session.add(
+            ClusterJob(
+                backend_id=backend.id,
+                job_id=85,
+                status="queued",
+                opcode="OP_CLUSTER_VERIFY",
+                received=utc_now(),
+            )
+        )
+    return (85, "--backend", backend.name)
+
+
 def _with_limit(site: Site) -> Arguments:
     (owner,) = site.user()
     site.run("quota set", owner, "cpu", 8)
@@ -329,6 +345,7 @@ ROWS: dict[str, Row] = {
     "image remove": _row(lambda s: (s.image(),), "image:delete", details="name"),
     "image share": _row(_owner, "image:share", details="added removed"),
     "image update": _row(lambda s: (s.image(), "--name", "D"), "image:update", details=MOVED),
+    "job cancel": _row(_queued, "job:cancel", details="backend job opcode"),
     "network create": _row(lambda s: ("net", *_NETWORK), "network:create", details="name"),
     "network modify": _row(
         lambda s: (s.network(), "--name", "other"), "network:rename", details=MOVED
@@ -490,6 +507,7 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "image remove": _always("nothing"),
     "image share": _always("nothing", *NOBODY),
     "image update": _always("nothing", "--name", "D"),
+    "job cancel": lambda s: (999_999, "--backend", s.backend().name),
     "network create": _always("net", "--public", "--subnet", "10.0.0.0/33", "--link", "br0"),
     "network modify": _always(*NOTHING, "--name", "other"),
     "network remove": _always(*NOTHING),

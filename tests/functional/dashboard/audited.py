@@ -33,6 +33,7 @@ from cloudweb.models import (
     AdoptionStep,
     Backend,
     CatalogueFlavor,
+    ClusterJob,
     Infrastructure,
     InstallResult,
     Network,
@@ -236,6 +237,19 @@ def _operation(verb: str, **values: Any) -> Story:
         return site.send(f"/admin/operations/{row.id}/{verb}")
 
     return send
+
+
+def _cancel_job(site: Site) -> Any:
+    backend = site.make("backend")
+    queued = ClusterJob(
+        backend_id=backend.id,
+        job_id=85,
+        status="queued",
+        opcode="OP_CLUSTER_VERIFY",
+        received=utc_now(),
+    )
+    site.add(queued)
+    return site.send(f"/admin/jobs/{backend.name}/85/cancel")
 
 
 def _compare(site: Site) -> Any:
@@ -582,6 +596,7 @@ ROWS: dict[str, Row] = {
     "admin.undo": _row(_undo, "backend:drain", details="before after undoes"),
     "admin.backend.adopt": _row(_adopt, "backend:adopt-plan", details="adoption owner"),
     "admin.adoption.confirm": _row(_confirm_adoption, "backend:adopt", details="adoption"),
+    "admin.job.cancel": _row(_cancel_job, "job:cancel", details="backend job opcode"),
     "admin.operation.cancel": _row(_operation("cancel"), "operation:cancel", operation=True),
     "admin.operation.retry": _row(
         _operation("retry", state=OperationState.ERROR, finished=utc_now(), error="No."),

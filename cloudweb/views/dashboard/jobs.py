@@ -1,0 +1,237 @@
+"""Jobs of all clusters, ours and everybody's, as their queues were when last read."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from cloudweb.backend.ganeti import errors, jobs
+from cloudweb.backend.ganeti.reading import listed
+from cloudweb.domain import audit, cluster_jobs, fleet, job_cancels
+from cloudweb.domain.cluster_jobs import UNFINISHED, JobRow, JobStatus
+from cloudweb.models import (
+    Backend,
+    ClusterJob,
+    Operation,
+    SentForm,
+    Server,
+)
+from cloudweb.security import Permission
+from cloudweb.views.dashboard import acts, figures, lists, pages
+from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.lists import Column, Listing
+from cloudweb.views.dashboard.states import look, verb
+
+JOBS = Listing(
+    name="jobs",
+    title="Jobs",
+    one="job",
+    many="jobs",
+    section="operations",
+    fields=cluster_jobs.FIELDS,
+    rows=cluster_jobs.rows,
+    row=JobRow,
+    key=lambda row: f"{row.job.backend_id}-{row.job.job_id}",
+    search=(ClusterJob.target, Server.name, ClusterJob.reason),
+    hint="instance, node, VM or reason",
+    choices={
+        "status": ("Status", {status.value: look(status).word for status in JobStatus}),
+        "ours": ("Asked for here", {"yes": "yes", "no": "no"}),
+        "since": ("Since", {"10m": "10 minutes", "1h": "an hour", "6h": "6 hours"}),
+    },
+    sort="-received,backend,job",
+    columns=(
+        Column("job", "Job", lambda row: row.job.job_id),
+        Column("status", "Status", lambda row: row.job.status),
+        Column("opcode", "What", lambda row: row.job.opcode),
+        Column("target", "Of what", lambda row: row.job.target, "name"),
+        Column("backend", "Backend", lambda row: row.backend.name, "name"),
+        Column("by", "By", lambda row: row.whose, "prose"),
+        Column("operation", "Operation", lambda row: row.operation_id, "n"),
+        Column("received", "Asked", lambda row: row.job.received),
+        Column("started", "Started", lambda row: row.job.started),
+        Column("took", "Took", lambda row: row.job.took_ms, "n"),
+    ),
+    nothing="No job in the last 24 hours.",
+)
+
+
+@view_config(route_name="admin.jobs", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+@view_config(
+    route_name="admin.jobs.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
+def index(request: Request) -> Response:
+    """GET /admin/jobs, .csv, .json: newest first."""
+    backends = fleet.list_all(request.db)
+    names = {backend.name: backend.name for backend in backends}
+    opcodes = {opcode: verb(opcode) for opcode in cluster_jobs.list_opcodes(request.db)}
+    return lists.respond(
+        request,
+        JOBS,
+        choices={"backend": ("Backend", names), "opcode": ("What", opcodes)},
+        busy=lambda rows: any(row.job.status in UNFINISHED for row in rows),
+        missing=_missing(backends),
+        took=figures.took,
+    )
+
+
+_WHY = {
+    "unreachable": ("did not answer", "Their newest jobs are missing here."),
+    "offline": ("are offline and not asked", "What is here of their jobs is as it was."),
+    "unread": ("were not asked yet", "Their jobs are missing here."),
+}
+
+
+def _missing(backends: Sequence[Backend]) -> list[tuple[str, Sequence[Backend], str]]:
+    """Of which clusters the list is not whole: how many, which, and what that means."""
+    return [
+        (
+            f"{len(found)} of {figures.plural(len(backends), 'cluster')} {_WHY[why][0]}",
+            found,
+            _WHY[why][1],
+        )
+        for why, found in cluster_jobs.silent(backends).items()
+        if found
+    ]
+
+
+# --- one job ------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """An opcode of a job, as its page shows it."""
+
+    opcode: str
+    status: object
+    target: str
+    log: Sequence[tuple[Any, str]]
+    error_class: str | None
+    error: str
+    made: Sequence[int]
+
+
+def _key(request: Request) -> tuple[str, int]:
+    return request.matchdict["backend"], int(request.matchdict["id"])
+
+
+def _path(request: Request, route: str = "admin.job") -> str:
+    backend, job_id = _key(request)
+    path: str = request.route_path(route, backend=backend, id=job_id)
+    return path
+
+
+@view_config(route_name="admin.job", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+def show(request: Request) -> Response:
+    """GET /admin/jobs/{backend}/{job}; of one no longer kept, our operation that it did."""
+    row = cluster_jobs.find_row(request.db, *_key(request))
+    if row is None:
+        return _its_operation(request)
+    operation = job_cancels.find_operation(request.db, row.job)
+    raw = orjson.loads(row.job.detail) if row.job.detail else None
+    return pages.show_live(
+        request,
+        "job",
+        busy=row.job.status in UNFINISHED,
+        row=row,
+        job=row.job,
+        backend=row.backend,
+        operation=operation,
+        obstacle=job_cancels.obstacle(row.job, row.backend, operation),
+        steps=_steps(raw) if raw else (),
+        raw=orjson.dumps(raw, option=orjson.OPT_INDENT_2).decode() if raw else "",
+        took=figures.took,
+        history=audit.list_for(
+            request.db, "job", job_cancels.audit_id(row.backend, row.job.job_id)
+        ),
+    )
+
+
+def _its_operation(request: Request) -> Response:
+    backend, job_id = _key(request)
+    operation_id = request.db.scalar(
+        sa.select(Operation.id)
+        .join(Backend, Backend.id == Operation.backend_id)
+        .where(Backend.name == backend, Operation.job_id == job_id)
+        .order_by(Operation.id.desc())
+        .limit(1)
+    )
+    if operation_id is None:
+        cluster_jobs.get_row(request.db, backend, job_id)
+    return HTTPSeeOther(request.route_path("admin.operation", id=operation_id))
+
+
+def _steps(raw: Mapping[str, Any]) -> Sequence[Step]:
+    try:
+        job = jobs.job_from_rapi(raw)
+        logs = listed(raw, "oplog")
+    except errors.RapiError:
+        return ()
+    return [
+        Step(
+            opcode=op.opcode,
+            status=cluster_jobs.status_of(op.status),
+            target=op.target or "",
+            log=jobs.log_of(logs[place]) if place < len(logs) else (),
+            error_class=op.error.code if op.error else None,
+            error=op.error.message if op.error else "",
+            made=op.jobs,
+        )
+        for place, op in enumerate(job.ops)
+    ]
+
+
+# --- acting -------------------------------------------------------------------------------------
+
+
+@view_config(
+    route_name="admin.job.cancel",
+    request_method=("GET", "POST"),
+    permission=Permission.OPERATION_MANAGE,
+)
+def cancel(request: Request) -> Response:
+    """GET, POST /admin/jobs/{backend}/{job}/cancel, with a reason; the worker asks the cluster."""
+    row = cluster_jobs.get_row(request.db, *_key(request))
+    operation = job_cancels.find_operation(request.db, row.job)
+    job = row.job
+
+    def make() -> Preview:
+        follows = ["The worker asks the cluster to drop the job. It does if that has not begun."]
+        if row.operation_id is None:
+            follows.append("Nobody asked for it here: whoever did is not told.")
+        else:
+            follows.append(f"Operation {row.operation_id} does not do its work then, or not all.")
+        return Preview(
+            title=f"Cancel job {job.job_id} of {row.backend.name}",
+            verb="Cancel job",
+            section="operations",
+            up=(
+                ("Jobs", request.route_path("admin.jobs")),
+                (str(job.job_id), _path(request)),
+            ),
+            facts={
+                "What": verb(job.opcode),
+                "Of what": f"{row.server_name or ''} {job.target}".strip() or "the cluster",
+                "Backend": row.backend.name,
+                "Status": look(row.status).word,
+                "By": row.whose,
+            },
+            follows=follows,
+            obstacle=job_cancels.obstacle(row.job, row.backend, operation),
+            reason="required",
+            harsh=True,
+            versions=(str(job.received), str(job.cancel_wanted)),
+            command=f"cloudweb job cancel {job.job_id} --backend {row.backend.name} --reason …",
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        job_cancels.cancel(request.db, request.identity, row.backend, job.job_id, reason=reason)
+        return _path(request)
+
+    return acts.respond(request, make, do)

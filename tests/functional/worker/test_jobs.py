@@ -1,0 +1,73 @@
+"""The worker reads the queues of clusters, and has a job dropped that nobody here asked for."""
+
+from pathlib import Path
+
+from cloudweb.backend.ganeti.operations import create_body
+from cloudweb.backend.ganeti.rapi import RapiClient
+from cloudweb.domain import cluster_jobs, identity, job_cancels
+from cloudweb.domain.cluster_jobs import JobRow
+from cloudweb.domain.states import ApiStatus
+from cloudweb.models import unit_of_work
+from tests.functional.processes import running, wait_for
+from tests.functional.worker.world import WORKER, World
+
+CLI = identity.system("cli")
+ALPHA = "alpha.ganeti.test"
+
+
+def find(world: World, job_id: int) -> JobRow | None:
+    with unit_of_work(world.sessions, write=False) as session:
+        return cluster_jobs.find_row(session, ALPHA, job_id)
+
+
+def read(world: World, job_id: int, status: str) -> JobRow:
+    """The job, once it is known to be so and was read whole."""
+    wait_for(lambda: (row := find(world, job_id)) and row.job.read_status == status)
+    row = find(world, job_id)
+    assert row is not None
+    return row
+
+
+def test_jobs_by_hand_and_ours_are_known_with_their_logs_and_without_secrets(
+    world: World, ini: Path
+) -> None:
+    url = world.simulator.url("alpha")
+    with running(WORKER, ini), RapiClient(url, "cloudweb", "cloudweb") as client:
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+        [operation] = world.settled()
+        assert operation.job_id is not None
+        ours = read(world, operation.job_id, "success")
+        assert (ours.operation_id, ours.server_name) == (operation.id, "web")
+        body = create_body(
+            name="web1.example.org",
+            vcpus=1,
+            ram_mb=128,
+            disk_gb=1,
+            disk_template="file",
+            os="noop+default",
+            osparams={"img_passwd": "hunter2"},
+            nics=[],
+        )
+        theirs = read(world, client.create_instance(body, "by hand"), "success")
+        assert theirs.whose == "remote API: by hand"
+        assert theirs.job.target == "web1.example.org"
+        assert theirs.job.took_ms is not None
+        assert "hunter2" not in theirs.job.detail
+        assert "message" in theirs.job.detail
+        failed = read(world, client.create_instance(body, "again"), "error")
+        assert failed.job.error_class == "already_exists"
+
+
+def test_a_job_that_waits_is_dropped_whoever_asked_for_it(world: World, ini: Path) -> None:
+    url = world.simulator.url("alpha")
+    with running(WORKER, ini), RapiClient(url, "cloudweb", "cloudweb") as client:
+        server = world.create()
+        world.becomes(server, ApiStatus.ACTIVE)
+        name = f"snf-{server}"
+        jobs = [client.reboot_instance(name, "hard", "by hand") for _ in range(60)]
+        wait_for(lambda: find(world, jobs[-1]))
+        with unit_of_work(world.sessions) as session:
+            backend = world.cloud.backend
+            job_cancels.cancel(session, CLI, backend, jobs[-1], reason="Too many.")
+        read(world, jobs[-1], "canceled")
