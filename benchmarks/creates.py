@@ -9,7 +9,7 @@ from benchmarks import processes
 from benchmarks.measures import Line, compared, rounds
 from benchmarks.world import METADATA, World
 from cloudweb.domain import cards
-from cloudweb.models import Operation, unit_of_work
+from cloudweb.models import Handover, Operation, unit_of_work
 
 PATH = "/api/v1.1/servers"
 
@@ -52,12 +52,13 @@ def order(world: World) -> dict[str, Any]:
 
 
 def _given(world: World, web: processes.Web, request: str) -> dict[str, Any]:
-    """What the script inserts: the operation's arguments are those of a server that was made."""
+    """What the script inserts: what an operation and a handover hold is that of a server made."""
     processes.load(web.port, request, clients=1, seconds=0.05)
     with unit_of_work(world.sessions, write=False) as session:
         arguments = session.scalar(
             sa.select(Operation.arguments).order_by(Operation.id.desc()).limit(1)
         )
+        sealed = session.scalar(sa.select(Handover.sealed).limit(1))
         network_id = cards.public_for(session, 0)[0].id
     return {
         "url": world.url,
@@ -68,4 +69,5 @@ def _given(world: World, web: processes.Web, request: str) -> dict[str, Any]:
         "network_id": network_id,
         "metadata": METADATA,
         "arguments": arguments,
+        "sealed": sealed,
     }

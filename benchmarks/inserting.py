@@ -4,7 +4,9 @@ One transaction a server, as many threads as there are clients, no request, no c
 It reads what to do as JSON from its input and writes how long each took as JSON.
 """
 
+import datetime as dt
 import json
+import secrets
 import sys
 import threading
 import time
@@ -17,6 +19,7 @@ from cloudweb.domain import states
 from cloudweb.models import (
     AuditEntry,
     Backend,
+    Handover,
     Nic,
     Operation,
     Server,
@@ -24,11 +27,12 @@ from cloudweb.models import (
     SessionFactory,
     make_engine,
     unit_of_work,
+    utc_now,
 )
 
 
 def insert(sessions: SessionFactory, given: dict[str, Any]) -> None:
-    """A server with what belongs to it, its operation, the audit entry, its cluster's figures."""
+    """A server with what belongs to it and its instance is told, its operation, the audit entry."""
     with unit_of_work(sessions) as session:
         server = Server(
             user_id=given["user_id"],
@@ -42,6 +46,15 @@ def insert(sessions: SessionFactory, given: dict[str, Any]) -> None:
         session.add(server)
         session.flush()  # the instance is named by the server's id
         server.instance_name = f"snf-{server.id}"
+        server.nics[0].name = f"snf-nic-{server.nics[0].id}"
+        session.add(
+            Handover(
+                server_id=server.id,
+                digest=secrets.token_hex(32),
+                sealed=given["sealed"],
+                expires=utc_now() + dt.timedelta(hours=1),
+            )
+        )
         operation = Operation(
             key=uuid.uuid4().hex,
             backend_id=server.backend_id,

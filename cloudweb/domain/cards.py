@@ -45,19 +45,25 @@ def _open_public() -> list[sa.ColumnElement[bool]]:
     ]
 
 
-def clusters_with_public(session: Session) -> set[int | None]:
-    """The clusters that have room on a public network; None stands for all. One statement."""
-    return set(session.scalars(sa.select(Network.backend_id).where(*_open_public()).distinct()))
+def has_public() -> sa.ColumnElement[bool]:
+    """In a query of clusters: whether there is room on a public network there."""
+    here = sa.or_(Network.backend_id == Backend.id, Network.backend_id.is_(None))
+    return sa.exists().where(*_open_public(), here).correlate(Backend)
+
+
+_PUBLIC_FOR = (
+    sa.select(Network)
+    .where(
+        *_open_public(),
+        sa.or_(Network.backend_id == sa.bindparam("backend_id"), Network.backend_id.is_(None)),
+    )
+    .order_by(Network.backend_id.is_(None), Network.id)
+)
 
 
 def public_for(session: Session, backend_id: int) -> Sequence[Network]:
     """The public networks a new server on this cluster can get a card on, its own ones first."""
-    here = sa.or_(Network.backend_id == backend_id, Network.backend_id.is_(None))
-    return session.scalars(
-        sa.select(Network)
-        .where(*_open_public(), here)
-        .order_by(Network.backend_id.is_(None), Network.id)
-    ).all()
+    return session.scalars(_PUBLIC_FOR, {"backend_id": backend_id}).all()
 
 
 def add_public(session: Session, server: Server, prefix: str, firewall_profile: str) -> Nic:

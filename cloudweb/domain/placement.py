@@ -83,6 +83,18 @@ def site_policy() -> Policy:
 
 _NEW = Earlier()
 
+_PINNED = (
+    sa.select(BackendPin.backend_id)
+    .where(BackendPin.user_id == sa.bindparam("user_id", type_=sa.BigInteger()))
+    .scalar_subquery()
+)
+_KNOWN = (
+    sa.select(Backend, _PINNED, cards.has_public())
+    .where(Backend.removed.is_(None))
+    .order_by(Backend.id)
+)
+"""Each cluster, which of them the user is pinned to, and whether it has a public address."""
+
 
 def choose(
     session: Session,
@@ -124,16 +136,13 @@ def explain(
     earlier: Earlier = _NEW,
     only: Backend | None = None,
 ) -> list[Candidate]:
-    """Every cluster as it stands for a new server, the one to be chosen first; three statements."""
+    """Every cluster as it stands for a new server, the one to be chosen first; one statement."""
     policy = policy or site_policy()
-    pinned = only.id if only is not None else _pin_of(session, user_id)
-    connected: set[int | None] = {None}
-    if not earlier.has_address:
-        connected = cards.clusters_with_public(session)
     found = []
-    for backend in fleet.list_all(session):
+    for backend, pin, connected in session.execute(_KNOWN, {"user_id": user_id}):
+        pinned = pin if only is None else only.id
         why = TRIED if backend.id in earlier.tried else ""
-        why = why or _why_out(backend, flavor, pinned, connected, policy)
+        why = why or _why_out(backend, flavor, pinned, connected or earlier.has_address, policy)
         standing, note = (Standing.OUT, why) if why else _standing(backend, flavor)
         found.append(Candidate(backend, standing, policy.score(backend, flavor), note))
     return sorted(found, key=lambda c: (c.standing, c.score, c.backend.id))
@@ -143,7 +152,7 @@ def _why_out(
     backend: Backend,
     flavor: Flavor,
     pinned: int | None,
-    connected: set[int | None],
+    connected: bool,
     policy: Policy,
 ) -> str:
     """Why the cluster cannot be asked at all; empty when it can."""
@@ -155,7 +164,7 @@ def _why_out(
         return "drained"
     if not fleet.offers(backend, flavor):
         return f"no disk template {flavor.disk_template}"
-    if not connected & {None, backend.id}:
+    if not connected:
         return _NO_ADDRESS
     for name, each in policy.filters:
         why = _ask(name, each, backend, flavor)
@@ -180,28 +189,29 @@ def _standing(backend: Backend, flavor: Flavor) -> tuple[Standing, str]:
     return Standing.FITS, ""
 
 
-def _take(session: Session, backend: Backend, flavor: Flavor) -> None:
-    table = cast("sa.Table", Backend.__table__)
-    memory = table.c.memory_free_mb - flavor.ram_mb
-    disk = table.c.disk_free_mb - fleet.disk_mb(flavor)
-    session.connection().execute(
-        sa.update(table)
-        .where(table.c.id == backend.id)
-        .values(
-            memory_free_mb=sa.case((memory > 0, memory), else_=0),
-            disk_free_mb=sa.case((disk > 0, disk), else_=0),
-            instances=table.c.instances + 1,
-        )
+def _take_from(column: sa.Column[int]) -> sa.ColumnElement[int]:
+    left = column - sa.bindparam(f"less_{column.name}", type_=column.type)
+    return sa.case((left > 0, left), else_=0)
+
+
+_backends = cast("sa.Table", Backend.__table__)
+_TAKE = (
+    sa.update(_backends)
+    .where(_backends.c.id == sa.bindparam("backend_id"))
+    .values(
+        memory_free_mb=_take_from(_backends.c.memory_free_mb),
+        disk_free_mb=_take_from(_backends.c.disk_free_mb),
+        instances=_backends.c.instances + 1,
     )
+)
+
+
+def _take(session: Session, backend: Backend, flavor: Flavor) -> None:
+    less = {"less_memory_free_mb": flavor.ram_mb, "less_disk_free_mb": fleet.disk_mb(flavor)}
+    session.connection().execute(_TAKE, {"backend_id": backend.id, **less})
 
 
 # --- pinned users -------------------------------------------------------------------------------
-
-
-def _pin_of(session: Session, user_id: int | None) -> int | None:
-    if user_id is None:
-        return None
-    return session.scalar(sa.select(BackendPin.backend_id).where(BackendPin.user_id == user_id))
 
 
 def pin(session: Session, identity: Identity, user: User, backend: Backend) -> None:

@@ -29,6 +29,14 @@ class ListVersion(Base):
 
 LIST_VERSIONS = cast("sa.Table", ListVersion.__table__)
 
+_now = sa.bindparam("now", type_=LIST_VERSIONS.c.changed.type)
+_MOVE_ALL = sa.update(LIST_VERSIONS).values(
+    version=LIST_VERSIONS.c.version + 1,
+    # Not back, if it was later when another transaction, which this one waited for, ended.
+    changed=sa.case((LIST_VERSIONS.c.changed < _now, _now), else_=LIST_VERSIONS.c.changed),
+)
+_MOVE = _MOVE_ALL.where(LIST_VERSIONS.c.user_id.in_(sa.bindparam("user_ids", expanding=True)))
+
 
 def move_lists(connection: Connection, user_ids: Collection[int]) -> None:
     """Say that lists of these users have changed; the last lock a transaction takes, in order."""
@@ -36,28 +44,14 @@ def move_lists(connection: Connection, user_ids: Collection[int]) -> None:
     locked = sa.select(column).where(column.in_(user_ids)).order_by(column).with_for_update()
     if len(user_ids) > 1:
         connection.execute(locked).all()
-    connection.execute(
-        sa.update(LIST_VERSIONS)
-        .where(column.in_(user_ids))
-        .values(version=LIST_VERSIONS.c.version + 1, changed=_latest(utc_now()))
-    )
+    connection.execute(_MOVE, {"user_ids": list(user_ids), "now": utc_now()})
 
 
 def move_all_lists(connection: Connection) -> None:
     """Say that everybody's lists have changed: what all see has come or gone."""
     column = LIST_VERSIONS.c.user_id
     connection.execute(sa.select(column).order_by(column).with_for_update()).all()
-    connection.execute(
-        sa.update(LIST_VERSIONS).values(
-            version=LIST_VERSIONS.c.version + 1, changed=_latest(utc_now())
-        )
-    )
-
-
-def _latest(now: dt.datetime) -> sa.ColumnElement[dt.datetime]:
-    """``now``, unless it was later when another transaction, which this one waited for, ended."""
-    stamp = sa.literal(now, LIST_VERSIONS.c.changed.type)
-    return sa.case((LIST_VERSIONS.c.changed < stamp, stamp), else_=LIST_VERSIONS.c.changed)
+    connection.execute(_MOVE_ALL, {"now": utc_now()})
 
 
 _OWNERS = "cloudweb_owners_of_changed_lists"

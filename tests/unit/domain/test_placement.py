@@ -172,7 +172,7 @@ def test_two_thousand_creates_load_clusters_of_all_sizes_alike(
     print(f"choose: median {sorted(times)[1000] * 1000:.1f} ms")
 
 
-def test_choosing_among_sixteen_clusters_takes_four_statements(
+def test_choosing_among_sixteen_clusters_takes_two_statements(
     sessions: SessionFactory,
     flavor: Flavor,
     make_backend: Callable[..., Backend],
@@ -186,4 +186,4 @@ def test_choosing_among_sixteen_clusters_takes_four_statements(
     with unit_of_work(sessions) as session, count_statements() as counter:
         placement.choose(session, flavor, user.id)
 
-    assert len(counter) == 4
+    assert len(counter) == 2
