@@ -74,6 +74,7 @@ setup(
             "py.typed",
             "templates/**/*",
             "static/**/*",
+            "help/*.md",
             "models/migrations/script.py.mako",
             "models/migrations/versions/*.py",
         ],

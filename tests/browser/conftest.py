@@ -173,6 +173,8 @@ class World:
             "operation": f"/admin/operations/{self.failed.id}",
             "operation-retry": f"/admin/operations/{self.failed.id}/retry",
             "operation-cancel": f"/admin/operations/{self.running.id}/cancel",
+            "help": "/admin/help",
+            **{f"help-{page}": f"/admin/help/{page}" for page in ("lists", "vms", "roles", "keys")},
             "missing": "/admin/nothing",
             "vm-missing": "/admin/vms/999999999",
             **self.furnished,

@@ -71,6 +71,8 @@ _ROUTES = {
     "admin.view.edit": f"/admin/views/{_ID}/edit",
     "admin.view.remove": f"/admin/views/{_ID}/remove",
     "admin.search": "/admin/search",
+    "admin.help": "/admin/help",
+    "admin.help.page": "/admin/help/{page:[a-z0-9-]{1,40}}",
     "admin.vms.bulk": "/admin/vms/bulk",
     "admin.form": "/admin/forms/{key:[0-9a-f]{1,32}}",
     "admin.job": r"/admin/jobs/{backend}/{id:\d{1,18}}",

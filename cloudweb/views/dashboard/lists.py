@@ -271,7 +271,7 @@ class Asked:
     @property
     def hints(self) -> list[tuple[str, str]]:
         """Each field a filter may name, and what it may be compared with."""
-        return [(name, _hint(field)) for name, field in self.listing.fields.items()]
+        return hints_of(self.listing)
 
 
 def _first_word(field: Field | None, text: str) -> str:
@@ -279,6 +279,11 @@ def _first_word(field: Field | None, text: str) -> str:
     if field is None or text not in field.words:
         return text
     return next(word for word, value in field.words.items() if value == field.words[text])
+
+
+def hints_of(listing: Listing) -> list[tuple[str, str]]:
+    """Each field a filter of this list may name, and what it may be compared with."""
+    return [(name, _hint(field)) for name, field in listing.fields.items()]
 
 
 def _hint(field: Field) -> str:

@@ -17,7 +17,7 @@ from cloudweb.domain import undos
 from cloudweb.domain.preferences import Looks
 from cloudweb.models import utc_now
 from cloudweb.security import Permission, allows
-from cloudweb.views.dashboard import figures, states
+from cloudweb.views.dashboard import figures, states, topics
 
 _TEMPLATES = "cloudweb:templates"
 _BUSY_S = 3
@@ -156,4 +156,5 @@ def includeme(config: Configurator) -> None:
         "meter_of": figures.meter,
         "share_of": figures.share,
         "undos": undos,
+        "help_path": topics.path_of,
     }
