@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,11 +30,15 @@ class Standing(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cell:
-    """One promoted flavor in one region; ``fields`` are (field, promoted, there)."""
+    """One promoted flavor in one region; ``fields`` are (field, promoted, there).
+
+    ``similar`` has as many vCPUs, as much memory and disk, where the flavor itself is missing.
+    """
 
     standing: Standing
     there: Specification | None = None
     fields: tuple[tuple[str, Any, Any], ...] = ()
+    similar: Specification | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def matrix(session: Session) -> tuple[list[Specification], list[Column]]:
 
 
 def column(
-    region: Infrastructure, promoted: Iterable[Specification], there: Sequence[Specification]
+    region: Infrastructure, promoted: Sequence[Specification], there: Sequence[Specification]
 ) -> Column:
     """How the promoted flavors stand in one region that has these."""
     if region.refreshed is None:
@@ -74,17 +78,27 @@ def column(
     by_name = {flavor.name: flavor for flavor in there}
     by_id = {flavor.id: flavor for flavor in there}
     by_hardware: dict[tuple[Any, ...], Specification] = {}
+    by_size: dict[tuple[Any, ...], Specification] = {}
     for flavor in there:
         by_hardware.setdefault(flavor.hardware, flavor)
+        by_size.setdefault(_size(flavor), flavor)
     cells = {
         flavor.id: _cell_by_hardware(flavor, by_hardware)
         if nameless
         else _cell(flavor, by_name, by_id, by_hardware)
         for flavor in promoted
     }
+    for flavor in promoted:
+        if cells[flavor.id].standing is Standing.MISSING:
+            similar = by_size.get(_size(flavor))
+            cells[flavor.id] = dataclasses.replace(cells[flavor.id], similar=similar)
     matched = {cell.there.id for cell in cells.values() if cell.there is not None}
     extra = [flavor for flavor in there if flavor.id not in matched]
     return Column(region, cells, extra, region.refreshed)
+
+
+def _size(flavor: Specification) -> tuple[int, int, int]:
+    return flavor.vcpus, flavor.ram_mb, flavor.disk_gb
 
 
 def _cell_by_hardware(

@@ -81,6 +81,12 @@ def get(session: Session, install_id: int) -> Install:
     return order
 
 
+def list_of(session: Session, row: CatalogueFlavor, *, limit: int = 20) -> Sequence[Install]:
+    """The newest orders to have a flavor somewhere."""
+    query = sa.select(Install).where(Install.catalogue_id == row.id)
+    return session.scalars(query.order_by(Install.id.desc()).limit(limit)).all()
+
+
 def flavor_of(session: Session, order: Install) -> CatalogueFlavor:
     """The flavor that an order is about."""
     return session.get_one(CatalogueFlavor, order.catalogue_id)

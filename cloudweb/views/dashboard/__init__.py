@@ -95,6 +95,7 @@ _ROUTES = {
     "admin.images": "/admin/images",
     "admin.image": "/admin/images/{id:[0-9a-f-]{1,36}}",
     "admin.flavors": "/admin/flavors",
+    "admin.flavor": "/admin/flavors/flavor",
     "admin.flavors.compare": "/admin/flavors/compare",
     "admin.flavors.promote": "/admin/flavors/promote",
     "admin.flavors.demote": "/admin/flavors/demote",

@@ -9,11 +9,12 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import differences, installs
+from cloudweb.domain import audit, catalogue, differences, installs
+from cloudweb.domain import promoted as promoted_flavors
 from cloudweb.domain.differences import Cell, Column, Standing
 from cloudweb.models import ResultState
 from cloudweb.security import Permission
-from cloudweb.specifications import Specification
+from cloudweb.specifications import MAX_ID, Specification
 from cloudweb.views.dashboard import pages
 from cloudweb.views.dashboard.exports import export
 
@@ -41,7 +42,12 @@ class Line:
     @property
     def differs(self) -> bool:
         """Whether any region has it otherwise than the others should."""
-        return any(cell is None or cell.standing is not Standing.SAME for cell in self.cells)
+        return any(self.differs_in(place) for place in range(len(self.cells)))
+
+    def differs_in(self, place: int) -> bool:
+        """Whether the region of this column has it otherwise."""
+        cell = self.cells[place]
+        return cell is None or cell.standing is not Standing.SAME
 
 
 def _lines(promoted: Sequence[Specification], columns: Sequence[Column]) -> Iterator[Line]:
@@ -80,6 +86,7 @@ def matrix(request: Request) -> Response:
     text = request.GET.get("q", "").strip()[:100].casefold()
     lines = [each for each in _lines(promoted, columns) if text in each.flavor.name.casefold()]
     differing = [line for line in lines if line.differs]
+    places = [n for n in range(len(columns)) if any(line.differs_in(n) for line in lines)]
     extra = [e for e in _extra_lines(columns) if text in e.flavor.name.casefold()]
     shown = {"all": lines, "extra": extra}.get(wanted, differing)
     if notation := request.matchdict.get("notation"):
@@ -91,6 +98,7 @@ def matrix(request: Request) -> Response:
         lines=shown,
         columns=columns,
         every=every,
+        differing_in=len(places),
         counts={"differences": len(differing), "all": len(lines), "extra": len(extra)},
         show=wanted if wanted in ("all", "extra") else "differences",
         text=text,
@@ -119,10 +127,11 @@ def _url(request: Request, changes: Mapping[str, str | None]) -> str:
 
 def words(cell: Cell | None) -> str:
     """What a cell says beside its state: in what it differs, or what is there instead."""
-    if cell is None or cell.there is None:
+    if cell is None:
         return ""
-    if cell.standing is Standing.OTHER_NAME:
-        return cell.there.name
+    similar = cell.there if cell.standing is Standing.OTHER_NAME else cell.similar
+    if similar is not None:
+        return f"similar: {similar.name}"
     return ", ".join(
         f"{_WORDS.get(field, field)} {theirs} ≠ {ours}" for field, ours, theirs in cell.fields
     )
@@ -144,6 +153,27 @@ def _sentence(cell: Cell | None) -> str:
         return "not there"
     more = words(cell)
     return f"{cell.standing.value}: {more}" if more else cell.standing.value
+
+
+# --- one flavor ---------------------------------------------------------------------------------
+
+
+@view_config(route_name="admin.flavor", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+def show(request: Request) -> Response:
+    """GET /admin/flavors/flavor?flavor=ID: how every region has it, and what was done about it."""
+    row = promoted_flavors.get(request.db, request.GET.get("flavor", "")[:MAX_ID])
+    flavor = catalogue.specification_of(row)
+    _promoted, columns = differences.matrix(request.db)
+    return pages.show_signed_in(
+        request,
+        "flavor",
+        flavor=flavor,
+        line=Line(flavor, promoted=True, cells=[column.cells[flavor.id] for column in columns]),
+        columns=columns,
+        words=words,
+        orders=installs.list_of(request.db, row),
+        entries=audit.list_for(request.db, "catalogue", flavor.id),
+    )
 
 
 # --- two regions --------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ def test_a_user_has_links_to_all_that_is_theirs(
     for _ in range(2):
         make_server(owner=owner)
     page = app.get(f"/admin/users/{owner.user.id}")
-    assert "2 servers" not in page
-    assert len(page.click("2 VMs").html.select("tbody tr")) == 2
+    assert len(page.click("Their VMs").html.select("tbody tr")) == 2
+    assert "Their VMs: 2" in page.html.main.text
     for words in ("0 networks", "0 addresses", "0 images"):
         assert not page.click(words).html.select("tbody tr")
     assert owner.user.email in page.click("What the audit says of them")

@@ -67,3 +67,11 @@ def test_in_a_ganeti_region_the_hardware_counts() -> None:
     assert stand(sized, kind="ganeti").cells["n"].standing is Standing.SAME
     other = dataclasses.replace(sized, disk_gb=2)
     assert stand(other, kind="ganeti").cells["n"].standing is Standing.MISSING
+
+
+def test_where_it_is_missing_one_of_the_same_size_is_named() -> None:
+    swapping = dataclasses.replace(NANO, id="s", name="small", swap_mb=8)
+    cell = stand(swapping).cells["n"]
+    assert (cell.standing, cell.similar, cell.there) == (Standing.MISSING, swapping, None)
+    larger = dataclasses.replace(swapping, disk_gb=2)
+    assert stand(larger).cells["n"].similar is None
