@@ -7,21 +7,33 @@ import click
 from sqlalchemy.orm import Session
 
 from cloudweb.cli import printing, waiting
-from cloudweb.cli.door import Door, dry_run, pass_door, read_secret, reason_option
+from cloudweb.cli.door import (
+    Door,
+    dry_run,
+    pass_door,
+    read_secret,
+    reason_option,
+    required_reason,
+)
 from cloudweb.cli.servers import COLUMNS, server_row
 from cloudweb.domain import (
     accounts,
     fleet,
     handovers,
+    notices,
     server_lists,
     server_metadata,
     servers,
+    suspensions,
     transfers,
 )
 from cloudweb.domain.identity import Identity
+from cloudweb.domain.notices import NOTICES
 from cloudweb.domain.servers import Site
+from cloudweb.models import Server
 
 _ids = click.argument("server_ids", type=click.IntRange(min=1), metavar="ID...", nargs=-1)
+_mailed = click.option("--mail", "mailed", is_flag=True, help="Tell their owners by mail.")
 _metadata = click.option(
     "--metadata", "pairs", multiple=True, metavar="KEY=VALUE", help="Again for more."
 )
@@ -98,14 +110,22 @@ def _each(
     said: str,
     *,
     as_json: bool,
+    mail: str = "",
 ) -> None:
-    """Do it to all of the servers, or to none if one cannot be; and print them."""
+    """Do it to all of the servers, or to none if one cannot be; and print them.
+
+    ``mail`` is what their owners are told of, if they are.
+    """
     if not server_ids:
         raise click.UsageError("Name servers by their ids.")
     wanted = sorted(set(server_ids))
     with door.changing() as session:
+        to = notices.owners(session, Server.id.in_(wanted)) if mail else ()
         for server_id in wanted:
             act(session, server_id)
+        if mail:
+            who = door.identity
+            notices.send(session, who, door.sealer, NOTICES[mail], to, reason=who.reason)
         session.flush()  # as they are now, in this transaction
         rows = [server_row(server_lists.get_row(session, each)) for each in wanted]
     if len(rows) == 1:
@@ -118,63 +138,109 @@ def _each(
 
 @click.command()
 @_ids
+@_mailed
 @waiting.option
 @reason_option
 @dry_run
 @printing.as_json
 @pass_door
-def start(door: Door, server_ids: tuple[int, ...], as_json: bool) -> None:
+def start(door: Door, server_ids: tuple[int, ...], mailed: bool, as_json: bool) -> None:
     """Have servers started: all of them, or none if one cannot be."""
 
     def act(session: Session, server_id: int) -> object:
         return servers.start(session, door.identity, server_id)
 
-    _each(door, server_ids, act, "is to be started", as_json=as_json)
+    mail = "start" if mailed else ""
+    _each(door, server_ids, act, "is to be started", as_json=as_json, mail=mail)
 
 
 @click.command()
 @_ids
+@_mailed
 @waiting.option
 @reason_option
 @dry_run
 @printing.as_json
 @pass_door
-def shutdown(door: Door, server_ids: tuple[int, ...], as_json: bool) -> None:
+def shutdown(door: Door, server_ids: tuple[int, ...], mailed: bool, as_json: bool) -> None:
     """Have servers shut down: all of them, or none if one cannot be."""
 
     def act(session: Session, server_id: int) -> object:
         return servers.shutdown(session, door.identity, server_id)
 
-    _each(door, server_ids, act, "is to be shut down", as_json=as_json)
+    mail = "shutdown" if mailed else ""
+    _each(door, server_ids, act, "is to be shut down", as_json=as_json, mail=mail)
+
+
+@click.command()
+@_ids
+@_mailed
+@waiting.option
+@required_reason
+@dry_run
+@printing.as_json
+@pass_door
+def suspend(
+    door: Door, server_ids: tuple[int, ...], reason: str, mailed: bool, as_json: bool
+) -> None:
+    """Keep owners from their servers and shut these down, until "unsuspend"."""
+
+    def act(session: Session, server_id: int) -> object:
+        return suspensions.suspend(session, door.identity, server_id, reason=reason)
+
+    mail = "suspend" if mailed else ""
+    _each(door, server_ids, act, "is suspended", as_json=as_json, mail=mail)
+
+
+@click.command()
+@_ids
+@_mailed
+@reason_option
+@dry_run
+@printing.as_json
+@pass_door
+def unsuspend(door: Door, server_ids: tuple[int, ...], mailed: bool, as_json: bool) -> None:
+    """Let owners use suspended servers again; these stay shut down until somebody starts them."""
+
+    def act(session: Session, server_id: int) -> None:
+        suspensions.unsuspend(session, door.identity, server_id)
+
+    mail = "unsuspend" if mailed else ""
+    _each(door, server_ids, act, "is not suspended", as_json=as_json, mail=mail)
 
 
 @click.command()
 @_ids
 @click.option("--hard", is_flag=True, help="Without asking the system in it.")
+@_mailed
 @waiting.option
 @reason_option
 @dry_run
 @printing.as_json
 @pass_door
-def reboot(door: Door, server_ids: tuple[int, ...], hard: bool, as_json: bool) -> None:
+def reboot(
+    door: Door, server_ids: tuple[int, ...], hard: bool, mailed: bool, as_json: bool
+) -> None:
     """Have servers rebooted: all of them, or none if one cannot be."""
     kind = "HARD" if hard else "SOFT"
 
     def act(session: Session, server_id: int) -> object:
         return servers.reboot(session, door.identity, server_id, kind=kind)
 
-    _each(door, server_ids, act, "is to be rebooted", as_json=as_json)
+    mail = "reboot" if mailed else ""
+    _each(door, server_ids, act, "is to be rebooted", as_json=as_json, mail=mail)
 
 
 @click.command()
 @_ids
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@_mailed
 @waiting.option
 @reason_option
 @dry_run
 @printing.as_json
 @pass_door
-def remove(door: Door, server_ids: tuple[int, ...], yes: bool, as_json: bool) -> None:
+def remove(door: Door, server_ids: tuple[int, ...], yes: bool, mailed: bool, as_json: bool) -> None:
     """Have servers removed with their disks: all of them, or none if one cannot be."""
     if server_ids and not yes and not printing.is_rehearsal():
         click.confirm(f"Remove {len(set(server_ids))} servers and their disks?", abort=True)
@@ -182,7 +248,8 @@ def remove(door: Door, server_ids: tuple[int, ...], yes: bool, as_json: bool) ->
     def act(session: Session, server_id: int) -> object:
         return servers.delete(session, door.identity, server_id)
 
-    _each(door, server_ids, act, "is removed", as_json=as_json)
+    mail = "destroy" if mailed else ""
+    _each(door, server_ids, act, "is removed", as_json=as_json, mail=mail)
 
 
 @click.command()

@@ -37,6 +37,8 @@ _LATE = {
     "remove": ("server_actions:remove", "Have servers removed with their disks."),
     "shutdown": ("server_actions:shutdown", "Have servers shut down."),
     "start": ("server_actions:start", "Have servers started."),
+    "suspend": ("server_actions:suspend", "Keep owners from servers, and shut these down."),
+    "unsuspend": ("server_actions:unsuspend", "Let owners use suspended servers again."),
     "import": ("adoption:import_", "Make a server of an instance that runs already."),
     "migrate": ("moving:migrate", "Bring a server to another node while it runs."),
     "place": ("placement:place", "Show where a new server would go; nothing is made."),
@@ -119,6 +121,7 @@ def server_row(each: ServerRow) -> dict[str, Any]:
         "flavor": each.flavor.name,
         "ipv4": each.ipv4,
         "open_operation": each.open_operation,
+        "suspended": each.server.suspended,
         "deleted": each.server.deleted,
         "created": each.server.created,
     }

@@ -5,7 +5,7 @@ import dataclasses
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import audit, server_views
+from cloudweb.domain import audit, server_views, servers
 from cloudweb.domain.identity import Identity
 from cloudweb.models import MAX_ID, Backend, OperState, Server
 
@@ -22,8 +22,8 @@ class Wanted:
 def find(session: Session, identity: Identity, server_id: int) -> Wanted:
     """Where to open the console of a server that runs; nothing is locked, one statement.
 
-    Raises ItemNotFound, BadRequest, ServiceUnavailable (its cluster is offline, or known to be
-    away).
+    Raises ItemNotFound, BadRequest, Forbidden (suspended), ServiceUnavailable (its cluster is
+    offline, or known to be away).
     """
     row = None
     if 0 < server_id <= MAX_ID:
@@ -31,13 +31,16 @@ def find(session: Session, identity: Identity, server_id: int) -> Wanted:
             server_views.visible(identity)
             .join(Backend, Server.backend_id == Backend.id)
             .where(Server.id == server_id)
-            .with_only_columns(Server.instance_name, Server.state, Server.deleted, Backend)
+            .with_only_columns(
+                Server.instance_name, Server.state, Server.deleted, Server.suspended, Backend
+            )
         ).one_or_none()
     if row is None:
         raise faults.ItemNotFound("Server not found.")
-    instance_name, state, deleted, backend = row
+    instance_name, state, deleted, suspended, backend = row
     if deleted:
         raise faults.BadRequest("Server has been deleted.")
+    servers.check_suspended(identity, suspended=suspended)
     if state is not OperState.STARTED or instance_name is None:
         raise faults.BadRequest("Server not in ACTIVE state.")
     if backend.offline:

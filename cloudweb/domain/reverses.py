@@ -18,6 +18,7 @@ from cloudweb.domain import (
     registration,
     saved_views,
     servers,
+    suspensions,
 )
 from cloudweb.domain.identity import Identity
 from cloudweb.models import (
@@ -86,6 +87,17 @@ def _asked(session: Session, step: Step) -> object:
     ).one_or_none()
     failed = (OperationState.ERROR, OperationState.CANCELED)
     return newest and (newest.id, newest.state in failed)
+
+
+def _suspended(session: Session, step: Step) -> object:
+    server = _lock(session, Server, Server.id == step.id)
+    return server and (server.suspended, server.deleted, _asked(session, step))
+
+
+def _unsuspend(session: Session, identity: Identity, step: Step) -> None:
+    suspensions.unsuspend(session, identity, step.id)
+    if step.details["ran"]:
+        servers.start(session, identity, step.id)
 
 
 # --- clusters, networks -------------------------------------------------------------------------
@@ -221,6 +233,20 @@ REVERSES: Mapping[str, Reverse] = {
         _asked,
         lambda session, identity, step: servers.shutdown(session, identity, step.id),
         "It is shut down.",
+    ),
+    "server:suspend": Reverse(
+        "server:act",
+        _suspended,
+        _unsuspend,
+        "Its owner may act on it again; if it was shut down by this, it is started.",
+    ),
+    "server:unsuspend": Reverse(
+        "server:act",
+        _suspended,
+        lambda session, identity, step: suspensions.suspend(
+            session, identity, step.id, reason=identity.reason
+        ),
+        "Its owner may do nothing with it again.",
     ),
     "backend:drain": Reverse(
         "backend:drain",

@@ -59,6 +59,7 @@ FIELDS = Fields(
     created=Server.created,
     updated=Server.updated,
     deleted=Server.deleted,
+    suspended=Server.suspended,
 )
 """What servers are filtered and sorted by; memory in MiB, disk in GiB."""
 

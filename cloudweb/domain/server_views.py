@@ -63,6 +63,7 @@ class ServerView:
     image_ref: str
     created: dt.datetime
     updated: dt.datetime
+    suspended: bool = False
     nics: list[NicView] = dataclasses.field(default_factory=list)
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
 

@@ -136,7 +136,7 @@ def _create_arguments(site: Site, flavor: Flavor, nic: Nic, image: Image) -> dic
 
 
 def start(session: Session, identity: Identity, server_id: int) -> Operation:
-    """Have the server started. Raises as ``for_action`` does."""
+    """Have the server started. Raises as ``for_action`` does, and Conflict for a suspended one."""
     return _act(session, identity, server_id, "start", states.STARTUP)
 
 
@@ -161,6 +161,8 @@ def _act(
     server = for_action(session, identity, server_id)
     if opcode == states.REBOOT and server.state is not OperState.STARTED:
         raise faults.BadRequest("Server not in ACTIVE state.")
+    if opcode == states.STARTUP and server.suspended:
+        raise faults.Conflict("Server is suspended.")
     operation = operations.enqueue(session, identity, server, opcode, arguments)
     audit.record(session, identity, f"server:{verb}", "server", server.id, operation=operation)
     return operation
@@ -184,7 +186,9 @@ def for_action(session: Session, identity: Identity, server_id: int) -> Server:
 
 
 def lock(session: Session, identity: Identity, server_id: int) -> Server:
-    """The server, to be changed. Raises ItemNotFound, BadRequest (deleted)."""
+    """The server, to be changed. Raises ItemNotFound, BadRequest (deleted), and for its owner
+    Forbidden (suspended).
+    """
     if not 0 < server_id <= MAX_ID:
         raise faults.ItemNotFound("Server not found.")
     server = session.scalar(
@@ -194,7 +198,14 @@ def lock(session: Session, identity: Identity, server_id: int) -> Server:
         raise faults.ItemNotFound("Server not found.")
     if server.deleted:
         raise faults.BadRequest("Server has been deleted.")
+    check_suspended(identity, suspended=server.suspended)
     return server
+
+
+def check_suspended(identity: Identity, *, suspended: bool) -> None:
+    """Raise Forbidden where the owner asks something of a server that is suspended."""
+    if suspended and identity.door == "api":
+        raise faults.Forbidden("Administratively Suspended VM")
 
 
 def check_online(session: Session, server: Server) -> None:

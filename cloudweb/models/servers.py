@@ -61,6 +61,8 @@ class Server(Base):
     state: Mapped[OperState] = mapped_column(default=OperState.BUILD)
     deleted: Mapped[bool] = mapped_column(default=False)
     build_percentage: Mapped[int] = mapped_column(default=0)
+    suspended: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether its owner may do nothing with it."""
     node: Mapped[str255 | None]
     """Where its cluster last had it; no version moves with it."""
     created: Mapped[created]

@@ -53,6 +53,8 @@ SERVER = Shape(
         Scalar("progress", states.progress, int),
         Scalar("status", states.api_status),
         Scalar("updated", lambda s: s.updated, dt.datetime),
+        # Not of the first version of the API: there only while it holds.
+        Scalar("suspended", lambda s: s.suspended or None, bool, optional=True),
         Mapped("metadata", "meta", lambda s: s.metadata),
         Listed("addresses", NETWORK_ADDRESSES, lambda s: s.nics),
     ],

@@ -93,6 +93,8 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "search-none": "/admin/search?q=nothing-like-this",
             "vms-refused": "/admin/vms?filter=colour=blue",
             "vms-bulk": f"/admin/vms/bulk?verb=shutdown&id={first}&id={first + 2}&id={first + 3}",
+            "vms-suspend": f"/admin/vms/bulk?verb=suspend&id={first}&id={first + 1}&id={first + 2}",
+            "vm-suspend": f"/admin/vms/{first}/suspend",
             "queues": "/admin/queues",
             "letters": "/admin/queues/letters",
             "nodes": "/admin/nodes",

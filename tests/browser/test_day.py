@@ -14,9 +14,11 @@ from cloudweb.models import (
     FindingState,
     Install,
     LetterState,
+    Mail,
     Operation,
     PoolUse,
     PoolValue,
+    Server,
     Terms,
     unit_of_work,
 )
@@ -112,6 +114,21 @@ def shut_down_all_of_somebody(hand: Mouse, world: Any) -> None:
     assert len(asked) == 11 + 1
 
 
+def suspend_all_of_somebody(hand: Mouse, world: Any) -> None:
+    hand.look_up("maria@example.org")
+    hand.press("link", "Their VMs")
+    hand.press("checkbox", "or all 12 that match")
+    hand.press("button", "Suspend…")
+    hand.press("checkbox", "Mail the owner, maria@example.org")
+    hand.fill("Reason", "they send spam")
+    hand.press("button", "Suspend 12 VMs")
+    hand.page.get_by_role("heading", name="What became of each").wait_for()
+    assert len([s for s in world.rows(Server) if s.suspended]) == 12
+    assert [(m.recipient, m.subject) for m in world.rows(Mail)] == [
+        ("maria@example.org", "Your servers are suspended")
+    ]
+
+
 def extend_a_pool(hand: Mouse, world: Any) -> None:
     hand.press("link", "aa:00:0")
     hand.fill("New size", "8192")
@@ -161,6 +178,7 @@ DAY: list[tuple[Task, int]] = [
     (retry_what_failed, 4),
     (clear_up_differences, 3),
     (shut_down_all_of_somebody, 5),
+    (suspend_all_of_somebody, 5),
     (extend_a_pool, 3),
     (install_a_flavor_where_it_is_missing, 3),
     (try_a_message_again, 4),

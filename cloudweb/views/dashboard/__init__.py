@@ -23,6 +23,8 @@ _ROUTES = {
     "admin.vm.start": f"/admin/vms/{_ID}/start",
     "admin.vm.shutdown": f"/admin/vms/{_ID}/shutdown",
     "admin.vm.reboot": f"/admin/vms/{_ID}/reboot",
+    "admin.vm.suspend": f"/admin/vms/{_ID}/suspend",
+    "admin.vm.unsuspend": f"/admin/vms/{_ID}/unsuspend",
     "admin.vm.destroy": f"/admin/vms/{_ID}/destroy",
     "admin.vm.migrate": f"/admin/vms/{_ID}/migrate",
     "admin.vm.failover": f"/admin/vms/{_ID}/failover",

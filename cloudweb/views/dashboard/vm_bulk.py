@@ -10,12 +10,13 @@ from pyramid.view import view_config
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import forms, server_lists, servers, states
+from cloudweb.domain import forms, notices, server_lists, servers, states, suspensions
 from cloudweb.domain.identity import Identity
+from cloudweb.domain.notices import NOTICES
 from cloudweb.domain.server_lists import ServerRow
 from cloudweb.models import OPEN_STATES, Backend, Operation, OperState, SentForm, Server
 from cloudweb.security import Permission, allows
-from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.dashboard import acts, noticing, pages
 from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.lists import Asked
 from cloudweb.views.dashboard.states import look
@@ -25,6 +26,12 @@ from cloudweb.views.dashboard.vm_lists import ACTS, VMS
 MOST = 200
 
 _Act = Callable[[Session, Identity, int], Operation | None]
+
+
+def _unsuspend(session: Session, identity: Identity, server_id: int) -> None:
+    suspensions.unsuspend(session, identity, server_id)
+
+
 _ACTS: Mapping[str, tuple[str, _Act]] = {
     "start": ("They are started.", servers.start),
     "shutdown": (
@@ -35,11 +42,21 @@ _ACTS: Mapping[str, tuple[str, _Act]] = {
         "Each system restarts itself (a soft reboot).",
         lambda session, identity, id_: servers.reboot(session, identity, id_, kind="SOFT"),
     ),
+    "suspend": (
+        "They are shut down, and their owners can do nothing with them until they are unsuspended.",
+        lambda session, identity, id_: suspensions.suspend(
+            session, identity, id_, reason=identity.reason
+        ),
+    ),
+    "unsuspend": ("Their owners can start and use them again.", _unsuspend),
     "destroy": (
         "Their disks are destroyed with all that is on them. Nobody can bring them back.",
         servers.delete,
     ),
 }
+
+
+_REASONS = {"destroy": "required", "suspend": "required", "start": ""}
 
 
 def _verb(request: Request) -> str:
@@ -83,7 +100,9 @@ def _preview(request: Request) -> Preview:
     doable = [item for item in items if not item.why_not]
     many = f"{len(doable)} VM{'s' if len(doable) != 1 else ''}"
     owners = {row.owner for row in rows}
+    to = noticing.owners(request, [item.id for item in doable])
     return Preview(
+        **noticing.shown(NOTICES[verb], to),
         title=f"{word} {many}",
         verb=f"{word} {many}",
         section="vms",
@@ -97,11 +116,17 @@ def _preview(request: Request) -> Preview:
         items=items,
         obstacle="" if doable else "None of these can be.",
         danger=verb == "destroy",
-        reason="required" if verb == "destroy" else "",
+        reason=_REASONS.get(verb, "optional"),
         phrase=f"destroy {len(doable)} vms" if verb == "destroy" else "",
         kept={"verb": [verb], "id": [str(id_) for id_ in ids]},
-        command="\n".join(f"cloudweb server {verb} {item.id}" for item in doable[:3]),
+        command=_command(verb, [str(item.id) for item in doable]),
     )
+
+
+def _command(verb: str, ids: Sequence[str]) -> str:
+    word = "remove" if verb == "destroy" else verb
+    why = " --reason …" if _REASONS.get(verb) == "required" else ""
+    return f"cloudweb server {word} {' '.join(ids[:5])}{' …' if len(ids) > 5 else ''}{why}"
 
 
 def _items(request: Request, rows: Sequence[ServerRow], verb: str) -> list[Item]:
@@ -133,7 +158,7 @@ def _items(request: Request, rows: Sequence[ServerRow], verb: str) -> list[Item]
 
 def _now(row: ServerRow) -> str:
     """How one is, and what is still to be done on it."""
-    word = look(row.status).word
+    word = look(row.status).word + (", suspended" if row.server.suspended else "")
     return f"{word}, {word_of(row.open_operation).lower()}" if row.open_operation else word
 
 
@@ -144,15 +169,23 @@ def _why_not(row: ServerRow, verb: str, *, offline: bool, going: bool) -> str:
         return "It has been deleted."
     if going:
         return "It is being destroyed."
-    if offline:
+    if offline and verb not in ("suspend", "unsuspend"):
         return "Its cluster is offline."
     if verb == "destroy":
         return ""
+    if verb == "unsuspend":
+        return "" if row.server.suspended else "It is not suspended."
+    if verb == "suspend" and row.server.suspended:
+        return "It is suspended already."
     if state is OperState.BUILD:
         return "It is still being built."
+    if verb == "suspend":
+        return ""
     if state is OperState.ERROR:
         return "It was never built; it can only be destroyed."
     if verb == "start":
+        if row.server.suspended:
+            return "It is suspended."
         return "It is running." if state is OperState.STARTED else ""
     return "" if state is OperState.STARTED else "It is not running."
 
@@ -163,10 +196,14 @@ def _why_not(row: ServerRow, verb: str, *, offline: bool, going: bool) -> str:
 def act(request: Request) -> Response:
     """GET, POST /admin/vms/bulk?verb=…&id=…: a preview for each, then all that can be."""
 
-    def do(preview: Preview, _reason: str, form: SentForm) -> str:
+    def do(preview: Preview, reason: str, form: SentForm) -> str:
         verb = _verb(request)
         run = _ACTS[verb][1]
+        to = noticing.owners(request, [item.id for item in preview.doable])
         form.items = [_do(request, run, item) | {"verb": verb} for item in preview.items]
+        refused = {each["name"] for each in form.items if each["result"] == "refused"}
+        left = [notices.without(owner, refused) for owner in to]
+        noticing.send(request, NOTICES[verb], [owner for owner in left if owner.servers], reason)
         path: str = request.route_path("admin.form", key=form.key)
         return path
 

@@ -26,6 +26,7 @@ VMS = Listing(
     hint="name, instance, owner or id",
     choices={
         "state": ("State", _STATES),
+        "suspended": ("Suspended", {"no": "no", "yes": "yes"}),
         "deleted": ("Deleted", {"no": "no", "yes": "yes"}),
     },
     unless_asked={"deleted": "no"},
@@ -39,6 +40,7 @@ VMS = Listing(
         Column("flavor", "Flavor", lambda row: row.flavor.name),
         Column("ipv4", "Address", lambda row: row.ipv4),
         Column("node", "Node", lambda row: row.server.node, "name"),
+        Column("suspended", "Suspended", lambda row: "yes" if row.server.suspended else "no"),
         Column("created", "Created", lambda row: row.server.created),
     ),
     nothing="There is no VM yet. A user makes one with their token: POST /api/v1.1/servers.",
@@ -50,6 +52,8 @@ ACTS = {
     "start": ("Start", Permission.SERVER_ACT),
     "shutdown": ("Shut down", Permission.SERVER_ACT),
     "reboot": ("Reboot", Permission.SERVER_ACT),
+    "suspend": ("Suspend", Permission.SERVER_ACT),
+    "unsuspend": ("Unsuspend", Permission.SERVER_ACT),
     "destroy": ("Destroy", Permission.SERVER_DESTROY),
 }
 """What can be asked for many VMs at once, and who may."""

@@ -17,12 +17,14 @@ from cloudweb.domain import (
     server_views,
     servers,
     states,
+    suspensions,
 )
+from cloudweb.domain.notices import NOTICES
 from cloudweb.domain.operation_lists import OperationRow
 from cloudweb.domain.server_lists import ServerRow
 from cloudweb.models import OPEN_STATES, Backend, OperState, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.dashboard import acts, noticing, pages
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.states import verb as word_of
@@ -86,20 +88,24 @@ def _has_open(recent: Sequence[OperationRow], opcode: str | None = None) -> bool
 def _obstacles(row: ServerRow, recent: Sequence[OperationRow], backend: Backend) -> dict[str, str]:
     """Why an action cannot be asked for now, in words; the domain refuses by its own rules."""
     state = row.server.state
-    all_but_destroy, reboot, start, shutdown, destroy = "", "", "", "", ""
+    all_but_destroy, reboot, start, shutdown, destroy, suspend = "", "", "", "", "", ""
     if backend.offline:
         all_but_destroy = destroy = "Its cluster is offline."
     elif _has_open(recent, states.REMOVE):
         all_but_destroy = destroy = "It is being destroyed."
     elif state is OperState.BUILD:
-        all_but_destroy = "It is still being built."
+        all_but_destroy = suspend = "It is still being built."
     elif state is OperState.ERROR:
         all_but_destroy = "It was never built; it can only be destroyed."
     elif state is OperState.STARTED:
         start = "It is running."
     else:
         reboot = shutdown = "It is not running."
+    if row.server.suspended:
+        start, suspend = start or "It is suspended.", "It is suspended already."
     return {
+        "suspend": suspend,
+        "unsuspend": "" if row.server.suspended else "It is not suspended.",
         "start": all_but_destroy or start,
         "shutdown": all_but_destroy or shutdown,
         "reboot": all_but_destroy or reboot,
@@ -143,15 +149,19 @@ def _done(request: Request, verb: str) -> str:
     return path
 
 
-def _preview(request: Request, verb: str) -> Preview:
-    """What shutting down, rebooting and destroying have in common."""
+def _preview(request: Request, verb: str, *fields: Field) -> Preview:
+    """What shutting down, rebooting, suspending and destroying have in common."""
     row = server_lists.get_row(request.db, _id(request))
     server = row.server
     recent = operation_lists.list_recent(request.db, server_id=server.id, limit=_RECENT)
     backend = fleet.get(request.db, server.backend_id)
     open_ones = [r.operation for r in recent if r.operation.state in OPEN_STATES]
     words = ", ".join(word_of(operation.opcode) for operation in open_ones)
+    noticed = noticing.shown(NOTICES[_verb(request)], noticing.owners(request, [server.id]))
     return Preview(
+        fields=(*fields, *noticed.pop("fields", ())),
+        reason="optional",
+        **noticed,
         title=f"{verb} {server.name}",
         verb=verb,
         section="vms",
@@ -161,7 +171,7 @@ def _preview(request: Request, verb: str) -> Preview:
         ),
         facts={
             "VM": f"{server.name} (id {server.id}, {server.instance_name or 'not named yet'})",
-            "State": look(row.status).word,
+            "State": look(row.status).word + (", suspended" if server.suspended else ""),
             "Owner": row.owner,
             "Backend": row.backend_name,
         }
@@ -196,13 +206,60 @@ def shutdown(request: Request) -> Response:
             ),
         )
 
-    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
         servers.shutdown(request.db, request.identity, _id(request))
+        _tell(request, reason)
         return _done(request, "shutdown")
 
     return acts.respond(request, make, do)
 
 
+def _tell(request: Request, reason: str) -> None:
+    to = noticing.owners(request, [_id(request)])
+    noticing.send(request, NOTICES[_verb(request)], to, reason)
+
+
+@view_config(
+    route_name="admin.vm.suspend", request_method=("GET", "POST"), permission=Permission.SERVER_ACT
+)
+def suspend(request: Request) -> Response:
+    """GET, POST /admin/vms/{id}/suspend."""
+
+    def make() -> Preview:
+        return dataclasses.replace(
+            _preview(request, "Suspend"),
+            follows=SUSPENDING,
+            reason="required",
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        suspensions.suspend(request.db, request.identity, _id(request), reason=reason)
+        _tell(request, reason)
+        return _done(request, "suspend")
+
+    return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.vm.unsuspend", request_method="POST", permission=Permission.SERVER_ACT
+)
+def unsuspend(request: Request) -> Response:
+    """POST /admin/vms/{id}/unsuspend: at once."""
+
+    def do() -> str:
+        suspensions.unsuspend(request.db, request.identity, _id(request))
+        return _done(request, "unsuspend")
+
+    name = server_lists.get_row(request.db, _id(request)).server.name
+    return acts.at_once(request, do, title=f"Unsuspend {name}")
+
+
+SUSPENDING = (
+    "Its owner can look at it, and do nothing with it until it is unsuspended.",
+    "If it runs it is shut down; where its cluster is offline it runs on.",
+    "Its disk and addresses stay.",
+    "Operators can still shut it down, move and destroy it.",
+)
 _KINDS = (
     ("SOFT", "Soft: the system restarts itself", ""),
     ("HARD", "Hard: switched off and on again; what was not written is lost", ""),
@@ -217,11 +274,12 @@ def reboot(request: Request) -> Response:
 
     def make() -> Preview:
         how = Field("kind", "How", Kind.CHOICE, value="SOFT", options=_KINDS, required=True)
-        return dataclasses.replace(_preview(request, "Reboot"), fields=(how,))
+        return _preview(request, "Reboot", how)
 
-    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
         kind = acts.text(request, "kind")
         servers.reboot(request.db, request.identity, _id(request), kind=kind)
+        _tell(request, reason)
         return _done(request, "reboot")
 
     return acts.respond(request, make, do)
@@ -244,7 +302,8 @@ def destroy(request: Request) -> Response:
             phrase=f"destroy {_id(request)}",
         )
 
-    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        _tell(request, reason)
         servers.delete(request.db, request.identity, _id(request))
         return _done(request, "destroy")
 

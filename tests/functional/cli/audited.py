@@ -410,6 +410,10 @@ ROWS: dict[str, Row] = {
     ),
     "server reboot": _row(lambda s: (s.server().id,), "server:reboot", operation=True),
     "server remove": _row(lambda s: (s.server().id, "--yes"), "server:delete", operation=True),
+    "server suspend": _row(lambda s: (s.server().id,), "server:suspend", operation=True),
+    "server unsuspend": _row(
+        lambda s: (s.server(suspended=True).id,), "server:unsuspend", details=MOVED
+    ),
     "server shutdown": _row(lambda s: (s.server().id,), "server:shutdown", operation=True),
     "server start": _row(
         lambda s: (s.server(state=OperState.STOPPED).id,), "server:start", operation=True
@@ -541,6 +545,8 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "server migrate": _always(*NOTHING),
     "server modify": _always(*NOTHING, "--name", "other"),
     "server reboot": _always(*NOTHING),
+    "server suspend": _always(*NOTHING),
+    "server unsuspend": _always(*NOTHING),
     "server remove": _always(*NOTHING, "--yes"),
     "server shutdown": _always(*NOTHING),
     "server start": _always(*NOTHING),

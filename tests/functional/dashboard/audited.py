@@ -155,6 +155,11 @@ def _vm(verb: str, page: str = "", **values: Any) -> Story:
     return send
 
 
+def _suspended(site: Site) -> Any:
+    path = f"/admin/vms/{site.make('server', state=OperState.STOPPED, suspended=True).id}"
+    return site.send(path, f"{path}/unsuspend")
+
+
 def _cluster(site: Site) -> tuple[Backend, Server]:
     """A cluster of two nodes, and a server on the first."""
     backend = site.make("backend")
@@ -577,6 +582,8 @@ ROWS: dict[str, Row] = {
     "admin.vm.start": _row(_vm("start", "/admin/vms/{id}"), "server:start", operation=True),
     "admin.vm.shutdown": _row(_vm("shutdown"), "server:shutdown", operation=True),
     "admin.vm.reboot": _row(_vm("reboot"), "server:reboot", operation=True),
+    "admin.vm.suspend": _row(_vm("suspend"), "server:suspend", details=MOVED, operation=True),
+    "admin.vm.unsuspend": _row(_suspended, "server:unsuspend", details=MOVED),
     "admin.vm.destroy": _row(
         _vm("destroy", phrase="destroy {id}"), "server:delete", operation=True
     ),

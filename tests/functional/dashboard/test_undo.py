@@ -25,6 +25,7 @@ from cloudweb.models import (
     RegionalFlavor,
     Role,
     SavedView,
+    Server,
     SessionFactory,
     Undo,
     User,
@@ -207,6 +208,24 @@ def test_many_are_started_and_all_shut_down_again_or_none(
     _undo(page)
     asked = [(o.server_id, o.opcode.rpartition("_")[2]) for o in rows(Operation)]
     assert sorted(asked[3:]) == [(id_, "SHUTDOWN") for id_ in ids]
+
+
+def test_suspending_is_undone_and_what_it_shut_down_started(
+    app: webtest.TestApp, sign_in: Callable, make_server: Callable, rows: Callable
+) -> None:
+    sign_in(Role.HELPDESK)
+    servers = [make_server(), make_server(state=OperState.STOPPED)]
+    query = "&".join(f"id={server.id}" for server in servers)
+    page = _send(app, f"/admin/vms/bulk?verb=suspend&{query}", reason="spam", mail=True)
+    assert [s.suspended for s in rows(Server)] == [True, True]
+    _undo(page)
+    assert [s.suspended for s in rows(Server)] == [False, False]
+    asked = [(o.server_id, o.opcode.rpartition("_")[2]) for o in rows(Operation)]
+    assert asked == [(servers[0].id, "SHUTDOWN"), (servers[0].id, "STARTUP")]
+    _send(app, f"/admin/vms/bulk?verb=suspend&{query}", reason="spam")
+    url = f"/admin/vms/{servers[0].id}"
+    _undo(_send(app, url, "/unsuspend"))
+    assert [s.suspended for s in rows(Server)] == [True, True]
 
 
 @pytest.mark.parametrize(
