@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from cloudweb.models import Base, Role, User, unit_of_work
+from cloudweb.views.dashboard.twins import TWINS
 from tests.browser import eyes
 from tests.browser.peopling import sign_in
 
@@ -51,6 +52,12 @@ def test_every_route_has_a_page_that_is_looked_at(world: Any, routes: dict[str, 
     assert unseen == LEAD_ON, "Give each a page in World.pages, or in the folder's furnishing."
 
 
+def _route_of(routes: dict[str, str], path: str) -> str:
+    """Which of the routes a page's path is of."""
+    path = path.partition("?")[0]
+    return next((n for n, p in routes.items() if re.fullmatch(_expression(p), path)), "")
+
+
 def _expression(pattern: str) -> str:
     """A route's pattern as a regular expression of its paths."""
     parts = re.split(r"(\{\w+(?::(?:[^{}]|\{[^{}]*\})*)?\})", pattern)
@@ -62,7 +69,12 @@ def _expression(pattern: str) -> str:
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.VIEWER])
 def test_a_page_opens_without_a_word_in_the_console_and_is_light(
-    role: Role, browse: Callable, world: Any, make_user: Callable, count_statements: Callable
+    role: Role,
+    browse: Callable,
+    world: Any,
+    make_user: Callable,
+    count_statements: Callable,
+    routes: dict[str, str],
 ) -> None:
     if role is not Role.ADMIN:
         person = make_user(role=role)
@@ -84,6 +96,9 @@ def test_a_page_opens_without_a_word_in_the_console_and_is_light(
             wrong.append(f"{name}: {len(response.body())} bytes")
         if page.evaluate("document.styleSheets.length") != 1:
             wrong.append(f"{name}: not one style sheet")
+        route = _route_of(routes, world.pages[name])
+        if response.status == 200 and route in TWINS and not page.locator("details.same").count():
+            wrong.append(f"{name}: its foot says nothing of the same in the API or a shell")
         if page.locator("[style], script:not([src])").count():
             wrong.append(f"{name}: a style or script within it")
     assert wrong == []

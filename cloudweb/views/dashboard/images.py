@@ -41,7 +41,6 @@ IMAGES = Listing(
         Column("created", "Created", lambda row: row[0].created),
     ),
     nothing="There is no image yet: cloudweb image add, or POST /plankton/images/.",
-    api="/api/v1.1/images/detail",
 )
 
 

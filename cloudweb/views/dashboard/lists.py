@@ -71,7 +71,6 @@ class Listing:
     """The columns a page has when none are chosen; empty for all, which files always have."""
     section: str = ""
     nothing: str = ""
-    api: str = ""
 
     @property
     def route(self) -> str:

@@ -51,7 +51,6 @@ NETWORKS = Listing(
     ),
     nothing="There is no network yet. Operators make public ones: cloudweb network create --public;"
     " users make theirs: POST /api/v1.1/networks.",
-    api="/api/v1.1/networks/detail",
 )
 
 

@@ -17,7 +17,7 @@ from cloudweb.domain import undos
 from cloudweb.domain.preferences import Looks
 from cloudweb.models import utc_now
 from cloudweb.security import Permission, allows
-from cloudweb.views.dashboard import figures, states, topics
+from cloudweb.views.dashboard import figures, states, topics, twins
 
 _TEMPLATES = "cloudweb:templates"
 _BUSY_S = 3
@@ -157,4 +157,5 @@ def includeme(config: Configurator) -> None:
         "share_of": figures.share,
         "undos": undos,
         "help_path": topics.path_of,
+        "twin_of": twins.twin_of,
     }

@@ -88,7 +88,6 @@ REGIONS = Listing(
     ),
     nothing="No region is registered. A region is an OpenStack, or this cloud's own clusters:"
     " cloudweb region add, or POST /v1/infrastructures.",
-    api="/v1/regions",
 )
 
 

@@ -36,7 +36,7 @@ TOPICS = (
     Topic("networks", "Networks", ("admin.networks", "admin.network")),
     Topic("addresses", "Addresses", ("admin.ips", "admin.ip")),
     Topic("pools", "Pools", ("admin.pools", "admin.pool")),
-    Topic("flavors", "Flavors", ("admin.flavors", "admin.install")),
+    Topic("flavors", "Flavors", ("admin.flavors", "admin.flavor", "admin.install")),
     Topic("regions", "Regions", ("admin.regions", "admin.region")),
     Topic("users", "Users", ("admin.users", "admin.user")),
     Topic("terms", "Terms of use", ("admin.terms",)),

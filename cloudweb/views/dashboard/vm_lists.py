@@ -44,7 +44,6 @@ VMS = Listing(
         Column("created", "Created", lambda row: row.server.created),
     ),
     nothing="There is no VM yet. A user makes one with their token: POST /api/v1.1/servers.",
-    api="/api/v1.1/servers/detail",
 )
 
 

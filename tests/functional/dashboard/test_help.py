@@ -7,6 +7,7 @@ import pytest
 import webtest
 
 from cloudweb.models import Role
+from cloudweb.security import MEANINGS, Permission
 from cloudweb.views.dashboard import topics
 from cloudweb.views.dashboard.states import LOOKS
 from tests.functional.dashboard.test_roles import views_of
@@ -70,9 +71,12 @@ def test_help_names_the_filters_of_its_list_and_who_may_act(
     page = app.get("/admin/help/vms")
     names = {each.text for each in page.html.select("dl code")}
     assert {"id", "state", "owner", "ram"} <= names
-    assert "Start, shut down, reboot a VM" in page
-    assert "Publish terms of use" not in page
-    assert "Publish terms of use" in app.get("/admin/help/roles")
+    may_act, may_publish = (
+        MEANINGS[each][1:] for each in (Permission.SERVER_ACT, Permission.TERMS_PUBLISH)
+    )
+    assert may_act in page
+    assert may_publish not in page
+    assert may_publish in app.get("/admin/help/roles")
     app.get("/admin/help/nothing-like-this", status=404)
 
 
