@@ -295,6 +295,7 @@ def _differences(
             "reconcile-runs": "/admin/reconcile/runs",
             "adopt": f"/admin/backends/{patras.id}/adopt",
             "adoption": f"/admin/adoptions/{order.id}",
+            "adoption-confirm": f"/admin/adoptions/{order.id}/confirm",
         }
 
 

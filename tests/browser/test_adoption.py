@@ -50,9 +50,9 @@ def test_a_cluster_is_adopted_without_loading_a_page_again(browse: Callable, wor
     page.get_by_text("is being asked what it has").wait_for()
     order_id = int(page.url.rsplit("/", 1)[1])
     plan(world, order_id)
-    page.get_by_role("button", name="Adopt 12 instances").wait_for()
+    page.get_by_role("link", name="Adopt 12 instances…").click()
     check(page)
-    page.get_by_label("Why?").fill("Moving in.")
+    page.get_by_label("Reason").fill("Moving in.")
     page.get_by_role("button", name="Adopt 12 instances").click()
     page.get_by_text("of 13 are done").wait_for()
     with unit_of_work(world.sessions) as session:

@@ -48,6 +48,7 @@ class Kind(enum.StrEnum):
     """How a field of a form looks."""
 
     LINE = "line"
+    LINES = "lines"
     CHOICE = "choice"
     MENU = "menu"
     TICK = "tick"
@@ -214,6 +215,10 @@ def _check_field(field: Field, given: str) -> str:
         return "Tick it to go on." if field.kind is Kind.TICK else "This is needed."
     if field.kind in (Kind.CHOICE, Kind.MENU) and given:
         return "" if given in {option[0] for option in field.options} else "Choose one of these."
+    if field.kind is Kind.LINES and len(given) <= field.longest:
+        return ""
+    if field.kind is Kind.LINES:
+        return f"At most {field.longest:,} characters."
     if len(given) > field.longest or any(not character.isprintable() for character in given):
         return f"One line of at most {field.longest} characters."
     return ""
@@ -291,6 +296,6 @@ def _show(
 def _given(request: Request, field: Field) -> str:
     """What is in the field: what was sent, or what its page was asked for with."""
     if request.method == "POST":
-        return text(request, field.name)[:1000]
+        return text(request, field.name)[: max(1000, field.longest)]
     found: str = request.GET.get(field.name, field.value)
     return found[:1000]

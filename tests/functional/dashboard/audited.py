@@ -229,7 +229,7 @@ def _confirm_adoption(site: Site) -> Any:
     order = site.add(Adoption(backend_id=backend.id, **planned, **rest))
     step = {"instance": "web1", "fate": "adopt", "owner": site.me.user.email, "why": ""}
     site.add(AdoptionStep(adoption_id=order.id, flavor="x", new_flavor=False, **step))
-    return site.send(f"/admin/adoptions/{order.id}", f"/admin/adoptions/{order.id}/confirm")
+    return site.send(f"/admin/adoptions/{order.id}/confirm")
 
 
 def _operation(verb: str, **values: Any) -> Story:

@@ -1,5 +1,6 @@
 """Adopting a cluster from the dashboard: asked, shown, confirmed, and done by the worker."""
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from cloudweb.models import (
     Server,
     SessionFactory,
     unit_of_work,
+    utc_now,
 )
 from tests.functional.processes import wait_for
 
@@ -68,10 +70,24 @@ def work(alpha: Backend, client: RapiClient, sessions: SessionFactory) -> Callab
 
 def ask(app: webtest.TestApp, backend: Backend, **fields: str) -> Any:
     """Fill in the form; what came back."""
-    form = app.get(f"/admin/backends/{backend.id}").click("Adopt instances").forms["adopt"]
+    form = app.get(f"/admin/backends/{backend.id}").click("Adopt instances").forms["act"]
     for name, value in fields.items():
         form[name] = value
     return form.submit(expect_errors=True)
+
+
+def confirmation(page: webtest.TestResponse) -> webtest.Form:
+    """The form that has done what an adoption's page shows."""
+    return page.click("Adopt .* instance").forms["act"]
+
+
+def set_taken(sessions: SessionFactory, taken: dt.datetime) -> dt.datetime:
+    """Say that the cluster was asked then; when it was said to be before."""
+    with unit_of_work(sessions) as session:
+        order = session.scalars(sa.select(Adoption)).one()
+        before, order.taken = order.taken, taken
+        assert before is not None
+        return before
 
 
 def instances(sessions: SessionFactory) -> dict[str, int]:
@@ -102,7 +118,7 @@ def test_an_operator_is_shown_what_would_follow_and_confirms_it(
     assert "reconcile servers" in page
     assert instances(sessions) == {}
 
-    form = page.forms["confirm"]
+    form = confirmation(page)
     assert "Say why" in form.submit(status=400)
     form["reason"] = "Moving in."
     page = form.submit(status=303).follow()
@@ -137,7 +153,7 @@ def test_what_has_changed_since_it_was_shown_is_left_as_it_is(
     add(client, "third.example.org")
     page = ask(app, alpha, owner=make_user().user.email).follow()
     work()
-    form = app.get(page.request.path).forms["confirm"]
+    form = confirmation(app.get(page.request.path))
     form["reason"] = "Moving in."
     form.submit(status=303)
     remove(client, "web1.<b>")
@@ -163,7 +179,7 @@ def test_an_adoption_that_was_interrupted_goes_on_where_it_was(
     sign_in(Role.OPERATOR)
     page = ask(app, alpha, owner=make_user().user.email).follow()
     work()
-    form = app.get(page.request.path).forms["confirm"]
+    form = confirmation(app.get(page.request.path))
     form["reason"] = "Moving in."
     form.submit(status=303)
     monkeypatch.setattr("cloudweb.domain.adoption._LEAST", 1)
@@ -226,7 +242,7 @@ def test_a_cluster_that_does_not_answer_ends_the_asking_and_not_the_adopting(
 
     page = ask(app, alpha, owner=owner).follow()
     work()
-    form = app.get(page.request.path).forms["confirm"]
+    form = confirmation(app.get(page.request.path))
     form["reason"] = "Moving in."
     form.submit(status=303)
     away.note_failed("Connection refused")
@@ -245,7 +261,48 @@ def test_only_operators_adopt_and_nothing_is_contacted_offline(
     assert "Adopt instances" not in app.get(f"/admin/backends/{backend.id}")
     app.get(f"/admin/backends/{backend.id}/adopt", status=403)
     sign_in(Role.OPERATOR)
-    form = app.get(f"/admin/backends/{offline.id}/adopt").forms["adopt"]
-    form["owner"] = make_user().user.email
-    assert "is offline" in form.submit(status=409)
+    page = app.get(f"/admin/backends/{offline.id}/adopt")
+    assert "is offline" in page
+    assert "act" not in page.forms
     app.get("/admin/adoptions/77", status=404)
+    app.get("/admin/adoptions/77/confirm", status=404)
+
+
+def test_what_was_shown_too_long_ago_or_has_been_answered_is_not_confirmed(
+    app: webtest.TestApp,
+    sign_in: Make,
+    make_user: Make,
+    alpha: Backend,
+    work: Callable[[], None],
+    sessions: SessionFactory,
+) -> None:
+    sign_in(Role.OPERATOR)
+    page = ask(app, alpha, owner=make_user().user.email).follow()
+    work()
+    late = confirmation(app.get(page.request.path))
+    taken = set_taken(sessions, utc_now() - adoption_orders.GOOD_FOR)
+    late["reason"] = "Moving in."
+    moved = late.submit(status=409)
+    assert "was asked too long ago" in moved
+    assert instances(sessions) == {}
+    set_taken(sessions, taken)
+    second = confirmation(app.get(page.request.path))
+    second["reason"] = "Moving in."
+    there = second.submit(status=303).location
+    assert second.submit(status=303).location == there, "pressed twice"
+    other = app.get(f"{page.request.path}/confirm")
+    assert "not waiting for an answer" in other
+    late.submit(status=409)
+
+
+def test_a_page_of_rules_comes_back_with_what_was_wrong_in_it(
+    app: webtest.TestApp, sign_in: Make, make_backend: Make, make_user: Make
+) -> None:
+    sign_in(Role.OPERATOR)
+    lines = "\r\n".join(f"web{n}* {make_user().user.email}" for n in range(60)) + "\r\nweb"
+    page = ask(app, make_backend(), rules=lines)
+    assert page.status_int == 400
+    assert "Line 61 is not" in page
+    given = page.forms["act"]["rules"].value
+    assert given.split() == lines.split()
+    assert "At most 20,000 characters" in ask(app, make_backend(), rules="x" * 20_001)
