@@ -15,7 +15,14 @@ from cloudweb.cli.door import (
     required_reason,
 )
 from cloudweb.cli.lists import Wanted
-from cloudweb.domain import accounts, registration, second_factor, user_lists
+from cloudweb.domain import (
+    accounts,
+    email_addresses,
+    registration,
+    second_factor,
+    user_acts,
+    user_lists,
+)
 from cloudweb.models import Role, User
 
 _COLUMNS = {
@@ -232,6 +239,63 @@ def activation_send(door: Door, email: str, as_json: bool) -> None:
         rules = registration.Rules.of(door.settings)
         registration.send_activation(session, door.identity, rules, found)
     printing.done(f"A link to {found.email} is on its way.", _row(found), as_json=as_json)
+
+
+@user.command()
+@click.argument("email")
+@click.argument("new")
+@required_reason
+@dry_run
+@printing.as_json
+@pass_door
+def email(door: Door, email: str, new: str, reason: str, as_json: bool) -> None:
+    """Mail a link to another address, which is the user's once they follow it."""
+    with door.changing() as session:
+        found = accounts.get(session, email)
+        rules = registration.Rules.of(door.settings)
+        email_addresses.ask_change(
+            session, door.identity, rules, found.id, email=new, reason=reason
+        )
+        row = _row(found)
+    printing.done(f"A link to {new} is on its way.", row, as_json=as_json)
+
+
+@user.command()
+@click.argument("email")
+@required_reason
+@dry_run
+@printing.as_json
+@pass_door
+def verify(door: Door, email: str, reason: str, as_json: bool) -> None:
+    """Vouch for it that the address is the user's; who waited for just that goes on."""
+    with door.changing() as session:
+        found = accounts.get(session, email)
+        rules = registration.Rules.of(door.settings)
+        found = email_addresses.mark_verified(
+            session, door.identity, rules, found.id, reason=reason
+        )
+        row = _row(found)
+    printing.done(f"{found.email} counts as verified.", row, as_json=as_json)
+
+
+@user.command("sign-out")
+@click.argument("email")
+@click.option("--tokens", is_flag=True, help="Revoke their API tokens, too, for good.")
+@required_reason
+@dry_run
+@printing.as_json
+@pass_door
+def sign_out(door: Door, email: str, tokens: bool, reason: str, as_json: bool) -> None:
+    """End a user's sessions everywhere. They can sign in again."""
+    with door.changing() as session:
+        found = registration.lock(session, accounts.get(session, email).id)
+        ended = user_acts.end_sessions(session, door.identity, found, tokens=tokens, reason=reason)
+    ends = f"{ended} session{'' if ended == 1 else 's'}"
+    printing.done(
+        f"Ended {ends} of {found.email}.",
+        {"email": found.email, "sessions": ended},
+        as_json=as_json,
+    )
 
 
 @user.command("totp-reset")

@@ -201,6 +201,7 @@ def set_role(request: Request) -> Response:
                     required=True,
                 ),
             ),
+            command=f"cloudweb user role {user.email} … --reason …",
         )
 
     def change(user: User, reason: str) -> None:
@@ -241,6 +242,7 @@ def end_sessions(request: Request) -> Response:
             ),
             phrase=user.email,
             fields=(also,) if there.tokens else (),
+            command=f"cloudweb user sign-out {user.email} --reason …",
         )
 
     def change(user: User, reason: str) -> None:
@@ -262,6 +264,7 @@ def set_limits(request: Request) -> Response:
                 "A limit is a whole number, unlimited, or nothing for what the settings say.",
             ),
             fields=_limits(request, user),
+            command=f"cloudweb quota set {user.email} … --reason …",
         )
 
     def change(user: User, reason: str) -> None:

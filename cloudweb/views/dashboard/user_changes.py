@@ -35,6 +35,7 @@ def change_address(request: Request) -> Response:
             facts={"New address": wanted},
             why_not=why_not,
             kept={"email": [wanted]},
+            command=f"cloudweb user email {user.email} {wanted} --reason …",
         )
 
     def change(user: User, reason: str) -> None:
@@ -60,6 +61,7 @@ def verify(request: Request) -> Response:
         return preview(
             *(request, user, Act.VERIFY, f"Say that {user.email} is theirs", "Mark as verified"),
             (after, "Be sure: nobody has shown that mail to this address reaches them."),
+            command=f"cloudweb user verify {user.email} --reason …",
         )
 
     def change(user: User, reason: str) -> None:

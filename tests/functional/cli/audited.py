@@ -440,6 +440,7 @@ ROWS: dict[str, Row] = {
     ),
     "user add": _row(lambda s: (EMAIL, "--no-password"), "user:create", details="email role"),
     "user deactivate": _row(lambda s: s.user(), "user:deactivate", details=MOVED),
+    "user email": _row(lambda s: (*s.user(), "o@example.org"), "user:email-ask", details=MOVED),
     "user invite": _row(
         lambda s: (EMAIL,), "user:sign-up", "user:activation-send", details="email"
     ),
@@ -451,7 +452,11 @@ ROWS: dict[str, Row] = {
     ),
     "user reject": _row(lambda s: s.user(state=UserState.PENDING), "user:reject", details=MOVED),
     "user role": _row(lambda s: (*s.user(), "operator"), "user:role", details=MOVED),
+    "user sign-out": _row(lambda s: s.user(), "session:end-all", details="sessions tokens"),
     "user totp-reset": _row(_with_factor, "second-factor:remove", details="sessions"),
+    "user verify": _row(
+        lambda s: s.user(state=UserState.UNVERIFIED, verified=None), "user:verify", details=MOVED
+    ),
 }
 
 
@@ -560,10 +565,13 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "user activation-send": _always(*NOBODY),
     "user add": _twice("user add", EMAIL, "--no-password"),
     "user deactivate": _always(*NOBODY),
+    "user email": lambda s: (*s.user(), "nothing"),
     "user invite": lambda s: s.user(),
     "user modify": _always(*NOBODY, "--name", "Olga"),
     "user password": lambda s: s.with_stdin("correct horse\n", *NOBODY, "--password-stdin"),
     "user reject": _always(*NOBODY),
     "user role": _always(*NOBODY, "operator"),
+    "user sign-out": _always(*NOBODY),
     "user totp-reset": _always(*NOBODY),
+    "user verify": _always(*NOBODY),
 }

@@ -5,6 +5,7 @@ from cloudweb.domain.identity import Identity
 from cloudweb.models import Role, SessionFactory, unit_of_work
 from cloudweb.sealing import Sealer
 from tests.conftest import SECRET_KEY
+from tests.functional.account_mails import links, mails
 from tests.functional.cli.conftest import Terminal
 
 
@@ -154,3 +155,50 @@ def test_who_is_rejected_can_be_sent_a_link_later(cli: Terminal, sessions: Sessi
     assert cli.json("user", "show", "nora@example.org")["state"] == "rejected"
     assert "on its way" in cli("user", "activation-send", "nora@example.org")
     assert "does not wait" in cli.refusal("user", "reject", "nora@example.org", "--reason", "x")
+
+
+def test_another_address_is_theirs_once_the_mailed_link_is_followed(
+    cli: Terminal, sessions: SessionFactory
+) -> None:
+    for name in ("olga", "uma"):
+        cli("user", "add", f"{name}@example.org", "--no-password")
+    why = ("--reason", "married")
+
+    assert "on its way" in cli("user", "email", "olga@example.org", "olga.b@example.org", *why)
+    assert {row["email"] for row in cli.json("user", "list")} == {
+        "olga@example.org",
+        "uma@example.org",
+    }
+    sealer = Sealer(SECRET_KEY)
+    assert len(links(sessions, sealer, "olga.b@example.org")) == 1
+    for wrong in ("uma@example.org", "olga@example.org", "x\nBcc: y@example.org", "no address"):
+        cli.refusal("user", "email", "olga@example.org", wrong, *why)
+    assert [to for to, *_ in mails(sessions, sealer)] == ["olga.b@example.org"]
+
+
+def test_an_address_is_vouched_for_once(cli: Terminal) -> None:
+    cli("user", "invite", "olga@example.org")
+
+    assert cli.json("user", "show", "olga@example.org")["verified"] is None
+    cli("user", "verify", "olga@example.org", "--reason", "we know her")
+    shown = cli.json("user", "show", "olga@example.org")
+    assert shown["verified"] is not None
+    assert "already" in cli.refusal("user", "verify", "olga@example.org", "--reason", "again")
+
+
+def test_sessions_end_everywhere_and_tokens_if_asked(
+    cli: Terminal, sessions: SessionFactory
+) -> None:
+    cli("user", "add", "olga@example.org", "--no-password")
+    token = cli.json("token", "add", "--user", "olga@example.org", "--name", "ci")["token"]
+    with unit_of_work(sessions) as session:
+        owner = accounts.get(session, "olga@example.org")
+        me = Identity(owner.id, owner.email, owner.role, "dashboard")
+        for _ in range(2):
+            accounts.open_session(session, me, absolute_s=60, agent="")
+    why = ("--reason", "a stolen laptop")
+
+    assert "Ended 2 sessions" in cli("user", "sign-out", "olga@example.org", *why)
+    assert who(sessions, token) is not None
+    assert "Ended 0 sessions" in cli("user", "sign-out", "olga@example.org", "--tokens", *why)
+    assert who(sessions, token) is None
