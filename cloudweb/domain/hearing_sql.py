@@ -220,7 +220,9 @@ def update(
         return
     statements = _statements(session)
     _store(session, statements, server_rows, operation_rows)
-    _move_lists(session, [facts.id for facts, moved in servers if moved], owners)
+    whose = {facts.user_id for facts, moved in servers if moved}.union(owners)
+    if whose:
+        move_lists(session.connection(), whose)
 
 
 def _store(
@@ -263,12 +265,8 @@ def touch(session: Session, server_ids: Sequence[int], now: dt.datetime) -> None
         .where(SERVERS.c.id.in_(server_ids))
         .values(version=SERVERS.c.version + 1, updated=now)
     )
-    _move_lists(session, server_ids)
-
-
-def _move_lists(session: Session, server_ids: Sequence[int], others: Collection[int] = ()) -> None:
-    if server_ids:
-        connection = session.connection()
-        given = {"server_ids": list(server_ids)}
-        owners = connection.scalars(_statements(session).owners, given).all()
-        move_lists(connection, {*owners, *others})
+    connection = session.connection()
+    given = {"server_ids": list(server_ids)}
+    owners = connection.scalars(_statements(session).owners, given).all()
+    if owners:
+        move_lists(connection, owners)

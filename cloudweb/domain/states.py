@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cloudweb.models import OperationState, OperState
 
@@ -153,8 +153,7 @@ class NicReport:
     network: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StatusEvent:
+class StatusEvent(NamedTuple):
     """What is heard of one opcode of one job; the same from a message and from asking Ganeti.
 
     ``cluster`` is None where an old agent does not say it. ``error`` is (class, message).
@@ -186,9 +185,10 @@ class NetworkEvent:
 
 @dataclasses.dataclass(slots=True)
 class ServerFacts:
-    """The columns of a server that events change."""
+    """The columns of a server that events change, and those that say which it is."""
 
     id: int
+    user_id: int
     backend_id: int
     instance_name: str
     state: OperState

@@ -40,7 +40,7 @@ OPCODES = [
 
 def new_server() -> ServerFacts:
     """A server nothing was heard of yet."""
-    return ServerFacts(1, 1, INSTANCE, OperState.BUILD, False, 0, None, 0, None, 0, "", "", "")
+    return ServerFacts(1, 1, 1, INSTANCE, OperState.BUILD, False, 0, None, 0, None, 0, "", "", "")
 
 
 @st.composite

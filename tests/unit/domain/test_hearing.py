@@ -1,6 +1,5 @@
 """What is heard of jobs, applied to the database in batches."""
 
-import dataclasses
 import datetime as dt
 import functools
 import random
@@ -138,15 +137,15 @@ def test_the_cluster_decides_between_instances_of_one_name(
     assert apply(sessions, told) == [Outcome.APPLIED]
     assert read(sessions, here).state is OperState.STOPPED
     assert read(sessions, there).state is OperState.STARTED
-    assert apply(sessions, dataclasses.replace(told, cluster=None)) == [Outcome.UNKNOWN]
+    assert apply(sessions, told._replace(cluster=None)) == [Outcome.UNKNOWN]
 
 
 def test_what_is_not_ours_is_said_so(sessions: SessionFactory, make_server: Make) -> None:
     server = make_server()
     told = event(server, states.SHUTDOWN, "success")
     strangers = [
-        dataclasses.replace(told, instance="web1"),
-        dataclasses.replace(told, cluster="another.example.org"),
+        told._replace(instance="web1"),
+        told._replace(cluster="another.example.org"),
     ]
     assert apply(sessions, *strangers) == [Outcome.UNKNOWN] * 2
     assert read(sessions, server).state is OperState.STARTED
@@ -227,7 +226,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_stored(
     server = make_server()
     good = event(server, states.SHUTDOWN, "success")
     with pytest.raises(faults.ImpossibleMessage):
-        apply(sessions, good, dataclasses.replace(good, **changes))
+        apply(sessions, good, good._replace(**changes))
     assert read(sessions, server).state is OperState.STARTED
 
 
@@ -318,7 +317,7 @@ def apply_watched(sessions: SessionFactory, server: Server, events: list[StatusE
     """Apply; the version and the time of the last change move with what can be seen, only."""
     assert server.instance_name
     before = read(sessions, server)
-    apply(sessions, *(dataclasses.replace(e, instance=server.instance_name) for e in events))
+    apply(sessions, *(e._replace(instance=server.instance_name) for e in events))
     after = read(sessions, server)
     seen = [(states.api_status(row), states.progress(row)) for row in (before, after)]
     moved = seen[0] != seen[1]

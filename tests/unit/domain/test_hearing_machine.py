@@ -80,7 +80,7 @@ class Hearing(RuleBasedStateMachine):
     def _hear(self, *numbers: int) -> list[Outcome]:
         self.heard |= set(numbers)
         name = self.late.instance_name or ""
-        events = [dataclasses.replace(self.happened[n], instance=name) for n in numbers]
+        events = [self.happened[n]._replace(instance=name) for n in numbers]
         return apply(self.sessions, *events)
 
     @rule(target=running, opcode=st.sampled_from(OPCODES), second=st.integers(0, 20))
