@@ -89,7 +89,7 @@ MEANINGS = {
     Permission.DASHBOARD_VIEW: "see every page, search, export lists",
     Permission.SERVER_ACT: "start, shut down, reboot, suspend a VM; mail its owner",
     Permission.SERVER_DESTROY: "destroy a VM, remove instances without a server",
-    Permission.SERVER_MOVE: "move a VM to another node, empty a node",
+    Permission.SERVER_MOVE: "move a VM to another node, empty a node, change its role",
     Permission.BACKEND_DRAIN: "drain, undrain a backend, take it offline and back",
     Permission.BACKEND_ADOPT: "adopt a whole cluster",
     Permission.QUEUE_MANAGE: "apply or drop a dead letter",

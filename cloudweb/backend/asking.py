@@ -191,7 +191,17 @@ def _is_settled(client: RapiClient, operation: Operation) -> bool:
         return _find_instance(client, operation.target) is None
     if operation.opcode == states.EVACUATE:
         return False
+    if operation.opcode == states.SET_ROLE:
+        letters = _LETTERS.get(str(operation.arguments.get("role")), "")
+        return any(
+            node.name == operation.target and (node.role or "?") in letters
+            for node in client.nodes_bulk()
+        )
     return _network_is_as_wanted(operation, _find_network(client, operation.target))
+
+
+_LETTERS = {"drained": "D", "offline": "O", "regular": "RC", "master-candidate": "C"}
+"""The roles that a node may have after it was given one; Ganeti makes candidates of itself."""
 
 
 def _network_is_as_wanted(operation: Operation, network: ClusterNetwork | None) -> bool:

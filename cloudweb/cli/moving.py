@@ -110,7 +110,7 @@ def _move(
     _check_reason(reason)
     with door.changing() as session:
         operation = moves.move(session, door.identity, server_id, verb=verb, reason=reason, to=to)
-    _told(door, [operation], wait=wait, timeout_s=timeout_s, as_json=as_json)
+    told(door, [operation], wait=wait, timeout_s=timeout_s, as_json=as_json)
 
 
 def _empty(
@@ -149,7 +149,7 @@ def _empty(
         ]
     for step in left:
         printing.warn(f"Server {step.server.id} stays: {step.way.value}. {step.why}")
-    _told(door, made, wait=wait, timeout_s=timeout_s, as_json=as_json)
+    told(door, made, wait=wait, timeout_s=timeout_s, as_json=as_json)
 
 
 _backend = click.option(
@@ -209,7 +209,8 @@ def _check_reason(reason: str) -> None:
         raise click.UsageError("Missing option '--reason': it is kept in the audit.")
 
 
-def _told(door: Door, made: list[Operation], *, wait: bool, timeout_s: int, as_json: bool) -> None:
+def told(door: Door, made: list[Operation], *, wait: bool, timeout_s: int, as_json: bool) -> None:
+    """Print what was asked for, having waited for it if that is wanted."""
     refused: Refused | None = None
     if wait:
         ids = [operation.id for operation in made]

@@ -1,4 +1,4 @@
-"""``cloudweb node``: the nodes of the clusters, and emptying them."""
+"""``cloudweb node``: the nodes of the clusters, emptying them, and what they are."""
 
 from typing import Any
 
@@ -31,6 +31,12 @@ _KEYS = (
 
 
 _LATE = {
+    "demote": ("roles:demote", "Make a master candidate a regular node."),
+    "drain": ("roles:drain", "Have no instance placed on a node any more."),
+    "offline": ("roles:offline", "Say that a node is off: Ganeti asks it nothing any more."),
+    "online": ("roles:online", "Have a node that was offline asked again."),
+    "promote": ("roles:promote", "Make a regular node a master candidate."),
+    "undrain": ("roles:undrain", "Let instances be placed on a node again."),
     "evacuate": ("moving:evacuate_node", "Move all servers off a node."),
     "migrate": ("moving:migrate_node", "Move the servers of a node that can move live."),
     "show": ("moving:show_node", "Show a node, its servers and the moves off it."),

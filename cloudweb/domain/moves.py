@@ -338,7 +338,7 @@ def _evacuate_mirrors(
 def list_moves(
     session: Session, backend: Backend, node: Node, *, limit: int = 50
 ) -> list[Operation]:
-    """The newest moves off a node, done or not, newest first; one statement.
+    """The newest moves off a node and changes of its role, newest first; one statement.
 
     What moved longer ago than 500 moves of the cluster is not looked for.
     """
@@ -346,7 +346,7 @@ def list_moves(
         sa.select(Operation)
         .where(
             Operation.backend_id == backend.id,
-            Operation.opcode.in_((*states.MOVES, states.EVACUATE)),
+            Operation.opcode.in_((*states.MOVES, states.EVACUATE, states.SET_ROLE)),
         )
         .order_by(Operation.id.desc())
         .limit(500)

@@ -11,6 +11,8 @@ from cloudweb.domain import (
     catalogue,
     drains,
     fleet,
+    moves,
+    node_roles,
     operator_networks,
     pool_care,
     pools,
@@ -18,9 +20,11 @@ from cloudweb.domain import (
     registration,
     saved_views,
     servers,
+    states,
     suspensions,
 )
 from cloudweb.domain.identity import Identity
+from cloudweb.domain.node_roles import Change
 from cloudweb.models import (
     Backend,
     CatalogueFlavor,
@@ -127,6 +131,33 @@ def _network(*, drained: bool) -> Callable[..., object]:
         operator_networks.modify(session, identity, network, drained=drained)
 
     return do
+
+
+# --- nodes --------------------------------------------------------------------------------------
+
+
+def _node_left(session: Session, step: Step) -> object:
+    """What was last asked about a node's role, and whether that failed."""
+    backend = fleet.by_key(session, step.details["backend"])
+    newest = session.execute(
+        sa.select(Operation.id, Operation.state)
+        .where(
+            Operation.backend_id == backend.id,
+            Operation.opcode == states.SET_ROLE,
+            Operation.target == step.details["node"],
+        )
+        .order_by(Operation.id.desc())
+        .limit(1)
+    ).one_or_none()
+    failed = (OperationState.ERROR, OperationState.CANCELED)
+    return newest and (newest.id, newest.state in failed)
+
+
+def _node(session: Session, identity: Identity, step: Step) -> object:
+    backend = fleet.by_key(session, step.details["backend"])
+    node = moves.get_node(session, backend, step.details["node"])
+    change = node_roles.REVERSE[Change(step.action.removeprefix("node:"))]
+    return node_roles.change(session, identity, backend, node, to=change, reason=identity.reason)
 
 
 # --- pools --------------------------------------------------------------------------------------
@@ -284,6 +315,12 @@ REVERSES: Mapping[str, Reverse] = {
         _network(drained=True),
         "New servers get no card on it again.",
     ),
+    **{
+        f"node:{change.value}": Reverse(
+            "server:move", _node_left, _node, "It has the role it had, or one like it."
+        )
+        for change in Change
+    },
     "pool:reserve": Reverse("pool:manage", _values_left, _unreserve, "They can be handed out."),
     "pool:release": Reverse("pool:manage", _values_left, _unrelease, "They are reserved again."),
     "pool:resize": Reverse(

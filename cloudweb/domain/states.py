@@ -22,6 +22,7 @@ REMOVE_NETWORK = "OP_NETWORK_REMOVE"
 MIGRATE = "OP_INSTANCE_MIGRATE"
 FAILOVER = "OP_INSTANCE_FAILOVER"
 EVACUATE = "OP_NODE_EVACUATE"
+SET_ROLE = "OP_NODE_SET_PARAMS"
 
 MOVES = frozenset({MIGRATE, FAILOVER})
 """What brings a server to another node and changes nothing else of it."""

@@ -168,6 +168,13 @@ class World:
             "node": f"/admin/backends/{b}/nodes/node1.example.org",
             "node-migrate": f"/admin/backends/{b}/nodes/node1.example.org/migrate",
             "evacuate": f"/admin/backends/{b}/nodes/node1.example.org/evacuate",
+            **{
+                f"node-{verb}": f"/admin/backends/{b}/nodes/node{number}.example.org/{verb}"
+                for verb, number in (
+                    *(("drain", 1), ("offline", 1), ("demote", 1), ("promote", 2)),
+                    *(("undrain", 2), ("online", 2)),
+                )
+            },
             "reconcile": "/admin/reconcile",
             "operations": "/admin/operations",
             "operation": f"/admin/operations/{self.failed.id}",
@@ -314,6 +321,7 @@ def _nodes(backend: Backend) -> Iterator[Node]:
         yield Node(
             backend_id=backend.id,
             name=f"node{number}.example.org",
+            role="CR"[number - 1],
             node_group="default",
             drained=False,
             offline=False,

@@ -119,3 +119,33 @@ def test_an_evacuation_is_a_job_that_makes_others(pair: Driver) -> None:
     pair.succeed(made)
     [elsewhere] = pair.client.instance(name).snodes
     assert elsewhere not in (mirror, before.pnode)
+
+
+# --- roles of nodes -----------------------------------------------------------------------------
+
+
+def test_the_master_keeps_its_role(cluster: Driver) -> None:
+    master = next(node.name for node in cluster.client.nodes_bulk() if node.role == "M")
+    for role in ("drained", "offline", "regular"):
+        error = cluster.fail(cluster.submit("OP_NODE_SET_PARAMS", master, {"role": role}))
+        assert error.kind == "OpPrereqError"
+        assert "master role can be changed only via master-failover" in error.message
+
+
+def test_a_role_that_there_is_not_is_refused(client: RapiClient) -> None:
+    with pytest.raises(BadRequest, match="Can't set 'king' role"):
+        client.set_node_role(client.nodes_bulk()[0].name, "king", "never")
+
+
+def test_a_node_is_drained_and_offline_and_back(cluster: Driver) -> None:
+    second = next((node for node in cluster.client.nodes_bulk() if node.role in ("C", "R")), None)
+    if second is None:
+        return  # a real cluster under test may have a master only
+    for role, letters in (
+        *(("regular", "CR"), ("master-candidate", "C"), ("drained", "D"), ("offline", "O")),
+        *(("regular", "CR"), ("drained", "D"), ("regular", "CR")),
+    ):
+        cluster.succeed(cluster.submit("OP_NODE_SET_PARAMS", second.name, {"role": role}))
+        node = next(n for n in cluster.client.nodes_bulk() if n.name == second.name)
+        assert (node.role or "?") in letters, role
+        assert (node.drained, node.offline) == (role == "drained", role == "offline")

@@ -21,7 +21,8 @@ def submit(
     create, its body; of a reboot, {"type": "SOFT" | "HARD"}; of OP_INSTANCE_SET_PARAMS, {"nics":
     [["add", -1, {...}] | ["remove", name, {}]]}; of tags, {"tags": [...]}; of OP_NETWORK_ADD, what
     RAPI takes; of a connection, {"group", "mode", "link", "conflicts_check"}, of its end {"group"};
-    of a move, {"from", and "target_node" if it is to be that one}; of an evacuation, {"mode"}.
+    of a move, {"from", and "target_node" if it is to be that one}; of an evacuation, {"mode"}; of
+    OP_NODE_SET_PARAMS, {"role"}.
     """
     if opcode.startswith("OP_NETWORK_"):
         return _submit_network(client, opcode, target, arguments, reason)
@@ -74,7 +75,9 @@ def _submit_network(
 _CONNECT_KEYS = {"group": "group_name", "mode": "network_mode", "link": "network_link"}
 
 
-_MOVES = frozenset({"OP_INSTANCE_MIGRATE", "OP_INSTANCE_FAILOVER", "OP_NODE_EVACUATE"})
+_MOVES = frozenset(
+    {"OP_INSTANCE_MIGRATE", "OP_INSTANCE_FAILOVER", "OP_NODE_EVACUATE", "OP_NODE_SET_PARAMS"}
+)
 
 
 def _submit_move(
@@ -82,6 +85,8 @@ def _submit_move(
 ) -> int:
     if opcode == "OP_NODE_EVACUATE":
         return client.evacuate_node(name, arguments, reason)
+    if opcode == "OP_NODE_SET_PARAMS":
+        return client.set_node_role(name, str(arguments.get("role")), reason)
     # From where it is moved is our own note.
     body = {key: value for key, value in arguments.items() if key == "target_node" and value}
     if opcode == "OP_INSTANCE_MIGRATE":

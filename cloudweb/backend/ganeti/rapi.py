@@ -216,6 +216,14 @@ class RapiClient:
         path = f"/2/nodes/{quote(name, safe='')}/evacuate"
         return self._submit("POST", path, reason, body=body)
 
+    def set_node_role(self, name: str, role: str, reason: str) -> int:
+        """Makes a node "drained", "offline", "regular" or a "master-candidate".
+
+        Where it was a candidate that is needed, another becomes one instead of it.
+        """
+        path = f"/2/nodes/{quote(name, safe='')}/role"
+        return self._submit("PUT", path, reason, {"auto-promote": "1"}, body=role)
+
     def add_tags(self, name: str, tags: Sequence[str], reason: str) -> int:
         """Hangs tags on an instance; those it has already stay."""
         return self._submit("PUT", f"{_instance_path(name)}/tags", reason, {"tag": tags})
@@ -255,7 +263,7 @@ class RapiClient:
         path: str,
         reason: str,
         query: _Query | None = None,
-        body: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | str | None = None,
     ) -> int:
         if not reason.isascii():
             raise ValueError("Ganeti cannot write a reason that is not ASCII")
@@ -267,7 +275,7 @@ class RapiClient:
         method: str,
         path: str,
         query: _Query | None = None,
-        body: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | str | None = None,
     ) -> object:
         status, content = self._exchange(method, path, query, body)
         if status != 200:
@@ -282,7 +290,7 @@ class RapiClient:
         method: str,
         path: str,
         query: _Query | None,
-        body: Mapping[str, object] | None,
+        body: Mapping[str, object] | str | None,
     ) -> tuple[int, bytes]:
         self._watch.failed = False
         try:

@@ -41,6 +41,10 @@ _ROUTES = {
     "admin.node": f"/admin/backends/{_ID}/nodes/{_NODE}",
     "admin.node.migrate": f"/admin/backends/{_ID}/nodes/{_NODE}/migrate",
     "admin.node.evacuate": f"/admin/backends/{_ID}/nodes/{_NODE}/evacuate",
+    **{
+        f"admin.node.{verb}": f"/admin/backends/{_ID}/nodes/{_NODE}/{verb}"
+        for verb in ("drain", "undrain", "offline", "online", "promote", "demote")
+    },
     "admin.operations": "/admin/operations",
     "admin.operation": f"/admin/operations/{_ID}",
     "admin.operation.cancel": f"/admin/operations/{_ID}/cancel",

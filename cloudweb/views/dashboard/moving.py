@@ -7,12 +7,15 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import fleet, moves, nodes, operation_lists, server_lists
+from cloudweb.domain import fleet, moves, node_roles, nodes, operation_lists, server_lists
+from cloudweb.domain import states as opcodes
 from cloudweb.domain.moves import Plan, Step, Verb, Way
+from cloudweb.domain.node_roles import ROLES
 from cloudweb.domain.operation_lists import OperationRow
 from cloudweb.models import OPEN_STATES, Backend, Node, OperState, SentForm
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.dashboard import node_roles as role_words
 from cloudweb.views.dashboard.acts import Preview
 from cloudweb.views.dashboard.figures import plural
 
@@ -36,6 +39,7 @@ def show(request: Request) -> Response:
     made = moves.list_moves(request.db, backend, node)
     open_ones = [each for each in made if each.state in OPEN_STATES]
     names = operation_lists.server_names(request.db, {each.server_id for each in made})
+    rows = [OperationRow(each, backend.name, names.get(each.server_id or 0), None) for each in made]
     return pages.show_live(
         request,
         "node",
@@ -44,10 +48,12 @@ def show(request: Request) -> Response:
         node=node,
         state=nodes.state(node),
         plan=moves.plan_node(request.db, backend, node, verb=Verb.EVACUATE),
-        made=[
-            OperationRow(each, backend.name, names.get(each.server_id or 0), None) for each in made
-        ],
-        left=len(open_ones),
+        made=[row for row in rows if row.operation.opcode != opcodes.SET_ROLE],
+        left=sum(each.opcode != opcodes.SET_ROLE for each in open_ones),
+        changes=[row for row in rows if row.operation.opcode == opcodes.SET_ROLE],
+        role=ROLES.get(node_roles.role(node), node.role),
+        possible=node_roles.possible(backend, node),
+        words=role_words.WORDS,
     )
 
 

@@ -5,14 +5,12 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb.domain import fleet, nodes
+from cloudweb.domain.node_roles import ROLES
 from cloudweb.domain.nodes import NodeRow
 from cloudweb.models import Backend, Node
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists
 from cloudweb.views.dashboard.lists import Column, Listing
-
-ROLES = {"M": "master", "C": "candidate", "R": "regular", "D": "drained", "O": "offline"}
-"""Ganeti's letters."""
 
 NODES = Listing(
     name="nodes",
@@ -28,6 +26,7 @@ NODES = Listing(
     hint="node, group or backend",
     choices={
         "state": ("State", {word: word for word in nodes.FIELDS["state"].words}),
+        "role": ("Role", ROLES),
     },
     sort="backend,name",
     columns=(

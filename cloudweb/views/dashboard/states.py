@@ -118,6 +118,7 @@ _VERBS = {
     "OP_INSTANCE_MIGRATE": "Migrate",
     "OP_INSTANCE_FAILOVER": "Fail over",
     "OP_NODE_EVACUATE": "Evacuate mirrors",
+    "OP_NODE_SET_PARAMS": "Change role of node",
     "OP_TAGS_SET": "Set tags",
     "OP_TAGS_DEL": "Take off tags",
     "OP_NETWORK_ADD": "Make network",

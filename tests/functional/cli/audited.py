@@ -20,6 +20,7 @@ from cloudweb.models import (
     BackendNetwork,
     ClusterJob,
     NetworkState,
+    Node,
     OperationState,
     OperState,
     Server,
@@ -33,6 +34,7 @@ from tests.functional.processes import wait_for
 
 EMAIL = "olga@example.org"
 FIRST = "n1.alpha.ganeti.test"
+SECOND = "n2.example.org"
 NOBODY = ("nobody@example.org",)
 NOTHING = (999_999,)
 
@@ -111,6 +113,13 @@ class Site:
             for name, value in values.items():
                 setattr(row, name, value)
         return row.id
+
+    def with_node(self, *, role: str) -> str:
+        """A cluster that nothing answers for, with a node of this role; its name."""
+        backend = self.backend()
+        with unit_of_work(self.sessions) as session:
+            session.add(node_of(backend, SECOND, role))
+        return backend.name
 
     def instance(self, name: str) -> None:
         """An instance on the simulated cluster that nobody here has heard of."""
@@ -195,6 +204,26 @@ class Site:
         """These arguments, for a command that reads this."""
         self.stdin = text
         return arguments
+
+
+def node_of(backend: Backend, name: str, role: str) -> Node:
+    """A node with some room."""
+    return Node(
+        backend_id=backend.id,
+        name=name,
+        role=role,
+        node_group="default",
+        drained=role == "D",
+        offline=role == "O",
+        vm_capable=True,
+        memory_total_mb=8192,
+        memory_free_mb=4096,
+        disk_total_mb=100_000,
+        disk_free_mb=100_000,
+        cpus=8,
+        primaries=0,
+        secondaries=0,
+    )
 
 
 _VARIABLES = {"CLOUDWEB_RAPI_PASSWORD": "cloudweb"}
@@ -354,6 +383,42 @@ ROWS: dict[str, Row] = {
         lambda s: (s.json("network", "modify", s.network(), "--drain")["id"],),
         "network:delete",
         details="name",
+    ),
+    "node demote": _row(
+        lambda s: (SECOND, "--backend", s.with_node(role="C")),
+        "node:demote",
+        operation=True,
+        details=MOVED,
+    ),
+    "node drain": _row(
+        lambda s: (SECOND, "--backend", s.with_node(role="C")),
+        "node:drain",
+        operation=True,
+        details=MOVED,
+    ),
+    "node offline": _row(
+        lambda s: (SECOND, "--backend", s.with_node(role="C")),
+        "node:offline",
+        operation=True,
+        details=MOVED,
+    ),
+    "node online": _row(
+        lambda s: (SECOND, "--backend", s.with_node(role="O")),
+        "node:online",
+        operation=True,
+        details=MOVED,
+    ),
+    "node promote": _row(
+        lambda s: (SECOND, "--backend", s.with_node(role="R")),
+        "node:promote",
+        operation=True,
+        details=MOVED,
+    ),
+    "node undrain": _row(
+        lambda s: (SECOND, "--backend", s.with_node(role="D")),
+        "node:undrain",
+        operation=True,
+        details=MOVED,
     ),
     "node evacuate": _row(
         lambda s: (FIRST, "--backend", _host(s)),
@@ -520,6 +585,12 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "network create": _always("net", "--public", "--subnet", "10.0.0.0/33", "--link", "br0"),
     "network modify": _always(*NOTHING, "--name", "other"),
     "network remove": _always(*NOTHING),
+    "node demote": _always(SECOND, "--backend", "nowhere"),
+    "node drain": _always(SECOND, "--backend", "nowhere"),
+    "node offline": _always(SECOND, "--backend", "nowhere"),
+    "node online": _always(SECOND, "--backend", "nowhere"),
+    "node promote": _always(SECOND, "--backend", "nowhere"),
+    "node undrain": _always(SECOND, "--backend", "nowhere"),
     "node evacuate": _always(FIRST, "--backend", "nowhere"),
     "node migrate": _always(FIRST, "--backend", "nowhere"),
     "operation cancel": _always(*NOTHING),

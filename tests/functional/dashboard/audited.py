@@ -180,6 +180,15 @@ def _move(verb: str) -> Story:
     return send
 
 
+def _role(verb: str, role: str) -> Story:
+    def send(site: Site) -> Any:
+        backend, _ = _cluster(site)
+        site.change(Node, role=role, primaries=0)
+        return site.send(f"/admin/backends/{backend.id}/nodes/n1/{verb}")
+
+    return send
+
+
 def _empty(verb: str) -> Story:
     def send(site: Site) -> Any:
         backend, _ = _cluster(site)
@@ -590,6 +599,13 @@ ROWS: dict[str, Row] = {
     "admin.vm.migrate": _row(_move("migrate"), "server:migrate", operation=True),
     "admin.vm.failover": _row(_move("failover"), "server:failover", operation=True),
     "admin.vms.bulk": _row(_bulk, "server:shutdown", operation=True),
+    **{
+        f"admin.node.{verb}": _row(_role(verb, role), f"node:{verb}", operation=True, details=MOVED)
+        for verb, role in (
+            *(("drain", "R"), ("undrain", "D"), ("offline", "C")),
+            *(("online", "O"), ("promote", "R"), ("demote", "C")),
+        )
+    },
     "admin.node.migrate": _row(
         _empty("migrate"), "node:migrate", "server:migrate", details="servers"
     ),

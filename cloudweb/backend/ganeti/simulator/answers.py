@@ -156,7 +156,7 @@ def _node_row(spec: ClusterSpec, state: State, index: int, node: Node) -> Row:
     primaries = sorted(instance.name for instance in moves.instances_on(state, node))
     secondaries = sorted(i.name for i in state.instances.values() if i.secondary == node.name)
     known = not node.offline
-    role = "M" if index == 0 else "O" if node.offline else "D" if node.drained else "C"
+    role = moves.role_of(state, node)
     return {
         "name": node.name,
         "uuid": node.uuid,

@@ -182,6 +182,8 @@ def _route(cluster: Cluster, call: Call) -> object:
             )
         case ["2", "nodes", name, "evacuate"]:
             return _only(call, POST=lambda: _evacuate(cluster, call, name))
+        case ["2", "nodes", name, "role"]:
+            return _only(call, PUT=lambda: _set_role(cluster, call, name))
         case ["2", "tags"]:
             return _only(call, PUT=lambda: _rehearse_tags(cluster, call))
         case ["2", "jobs"]:
@@ -314,6 +316,12 @@ def _move(cluster: Cluster, call: Call, name: str, verb: str) -> int:
 def _evacuate(cluster: Cluster, call: Call, name: str) -> int:
     arguments = bodies.evacuate_arguments(call.json())
     return _submit(cluster, call, "OP_NODE_EVACUATE", name, "nodes_name_evacuate", arguments)
+
+
+def _set_role(cluster: Cluster, call: Call, name: str) -> int:
+    arguments = bodies.role_arguments(call.json())
+    arguments["auto_promote"] = call.asked("auto-promote", "0") == "1"
+    return _submit(cluster, call, "OP_NODE_SET_PARAMS", name, "nodes_name_role", arguments)
 
 
 def _tags(cluster: Cluster, name: str) -> object:

@@ -279,6 +279,24 @@ def evacuate_arguments(body: object) -> dict[str, Any]:
     return {"early_release": False, "iallocator": None, "remote_node": None, **arguments}
 
 
+_ROLES: dict[str, tuple[bool | None, bool | None, bool | None]] = {
+    "regular": (False, False, False),
+    "master-candidate": (True, None, None),
+    "drained": (None, None, True),
+    "offline": (None, True, None),
+}
+
+
+def role_arguments(body: object) -> dict[str, Any]:
+    """The arguments of OP_NODE_SET_PARAMS, from the name of a role; raises Refusal."""
+    if not isinstance(body, str):
+        raise Refusal(400, "Body contents should be a string")
+    if body not in _ROLES:
+        raise Refusal(400, f"Can't set '{body}' role")
+    candidate, offline, drained = _ROLES[body]
+    return {"master_candidate": candidate, "offline": offline, "drained": drained}
+
+
 def network_arguments(body: object) -> dict[str, Any]:
     """The arguments of OP_NETWORK_ADD with `network_name` among them; raises Refusal."""
     arguments = {key: value for key, value in _mapping(body).items() if value is not None}

@@ -162,7 +162,7 @@ class Cluster:
     def _complete(self, job: SimJob, now: float) -> None:
         try:
             result = opcodes.finish(self.spec, self.state, job, now)
-            if job.is_about_node:
+            if job.opcode == "OP_NODE_EVACUATE":
                 made = [
                     self.submit(opcode, name, given, [*job.trail]) for opcode, name, given in result
                 ]

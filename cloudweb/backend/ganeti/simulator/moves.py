@@ -22,6 +22,41 @@ def find_node(state: State, name: str) -> Node:
     raise refused(f"Node '{name}' not known", "unknown_entity")
 
 
+def role_of(state: State, node: Node) -> str:
+    """Ganeti's letter for what a node is; the first one is the master."""
+    if node is state.nodes[0]:
+        return "M"
+    return "O" if node.offline else "D" if node.drained else "C" if node.candidate else "R"
+
+
+def check_role(state: State, job: SimJob) -> None:
+    """That the role a job is to give can be given; OpFailed."""
+    if job.opcode != "OP_NODE_SET_PARAMS":
+        return
+    node, given = find_node(state, job.target), job.arguments
+    if role_of(state, node) == "M":
+        raise refused("The master role can be changed only via master-failover", "wrong_input")
+    if given["master_candidate"] and (node.offline or node.drained):
+        raise refused(
+            f"Node '{node.name}' is offline, drained or not master_capable, its can't be"
+            " promoted to master candidate",
+            "wrong_state",
+        )
+
+
+def set_role(state: State, job: SimJob) -> list[list[object]]:
+    """Gives the role; what has changed, as Ganeti tells it."""
+    node, given = find_node(state, job.target), job.arguments
+    changed: list[list[object]] = []
+    if given["offline"] is not None or given["drained"] is not None:
+        node.offline, node.drained = bool(given["offline"]), bool(given["drained"])
+        changed += [["offline", str(node.offline)], ["drained", str(node.drained)]]
+    # The pool of candidates is larger than these clusters: who comes back is one again.
+    came_back = given["offline"] is False and not node.candidate
+    node.candidate = bool(given["master_candidate"] or came_back)
+    return [*changed, ["master_candidate", str(node.candidate)]]
+
+
 def instances_on(state: State, node: Node) -> list[Instance]:
     return [instance for instance in state.instances.values() if instance.node == node.name]
 

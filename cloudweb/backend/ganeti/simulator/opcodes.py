@@ -72,6 +72,7 @@ def begin(spec: ClusterSpec, state: State, job: SimJob, now: float) -> None:
         return
     check_names(spec, state, job, now)
     if job.is_about_node:
+        moves.check_role(state, job)
         return
     if job.opcode in {"OP_TAGS_SET", "OP_TAGS_DEL"}:
         tags.begin(state, job)
@@ -102,6 +103,8 @@ def finish(spec: ClusterSpec, state: State, job: SimJob, now: float) -> Any:
     """Does what the opcode is for and gives its result; OpFailed."""
     if job.failure:
         raise OpFailed(job.failure[0], *job.failure[1])
+    if job.opcode == "OP_NODE_SET_PARAMS":
+        return moves.set_role(state, job)
     if job.is_about_node:
         return moves.evacuation(spec, state, job)
     if job.opcode == "OP_INSTANCE_SET_PARAMS":

@@ -25,6 +25,7 @@ class Node:
     uuid: str
     offline: bool = False
     drained: bool = False
+    candidate: bool = True
 
 
 @dataclass
