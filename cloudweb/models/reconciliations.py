@@ -116,4 +116,6 @@ class ComparisonRecord(Base):
     appeared: Mapped[list[str]]
     """What the comparison before had not found, by name and kind; some of it, if it was much."""
     gone: Mapped[list[str]]
+    differences: Mapped[list[list[str]] | None] = mapped_column(sa.JSON(none_as_null=True))
+    """All that it found, or the first of it: of what, the kind, ours and theirs."""
     error: Mapped[str] = mapped_column(sa.String(500), default="")

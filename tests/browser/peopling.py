@@ -29,6 +29,7 @@ from cloudweb.domain.snapshots import InstanceReport, Snapshot
 from cloudweb.models import (
     AuditEntry,
     Backend,
+    ComparisonRecord,
     LinkPurpose,
     MailedLink,
     Outcome,
@@ -274,6 +275,11 @@ def _differences(
         )
     }
     with unit_of_work(sessions) as session:
+        earlier = Snapshot(
+            utc_now() - dt.timedelta(hours=1), reports | {"snf-4712": reports["snf-4711"]}
+        )
+        found = reconcile.detect(session, patras, earlier, "snf-")[1:]
+        reconcile.keep(session, patras, taken=earlier.taken, found=found, compared=3)
         snapshot = Snapshot(utc_now(), reports)
         found = reconcile.detect(session, patras, snapshot, "snf-")
         reconcile.keep(session, patras, taken=snapshot.taken, found=found, compared=3)
@@ -289,10 +295,14 @@ def _differences(
         )
         adoption_orders.keep_plan(session, order.id, steps, taken=utc_now())
         dead_letters.note_counts(session, {"ops": (0, 2), "net": (3, 1), "hooks": (0, 1)})
+        of_it = ComparisonRecord.backend_id == patras.id
+        two = session.scalars(sa.select(ComparisonRecord.id).where(of_it)).all()
         ids = [finding.id for finding in found if finding.fix]
         return {
             "reconcile-mend": "/admin/reconcile/mend?" + "&".join(f"finding={n}" for n in ids),
             "reconcile-runs": "/admin/reconcile/runs",
+            "reconcile-between": "/admin/reconcile/runs/between?"
+            + "&".join(f"id={n}" for n in two),
             "adopt": f"/admin/backends/{patras.id}/adopt",
             "adoption": f"/admin/adoptions/{order.id}",
             "adoption-confirm": f"/admin/adoptions/{order.id}/confirm",

@@ -51,6 +51,7 @@ _ROUTES = {
     "admin.operation.retry": f"/admin/operations/{_ID}/retry",
     "admin.reconcile": "/admin/reconcile",
     "admin.reconcile.runs": "/admin/reconcile/runs",
+    "admin.reconcile.between": "/admin/reconcile/runs/between",
     "admin.reconcile.compare": "/admin/reconcile/compare",
     "admin.reconcile.mend": "/admin/reconcile/mend",
     "admin.queues": "/admin/queues",

@@ -100,3 +100,11 @@ def took(milliseconds: int) -> str:
         return f"{seconds} s"
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def span(seconds: float) -> str:
+    """So much time, in the largest unit that is whole enough."""
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return plural(round(seconds / size), unit)
+    return plural(round(seconds), "second")

@@ -37,6 +37,16 @@ KINDS = {
 }
 
 
+_ASKS = {Drift.NETWORK_PARTED, Drift.NETWORK_MISSING, Drift.NETWORK_GROUPS}
+
+
+def risk_of(kind: Drift) -> str:
+    """What mending one of this kind touches at most."""
+    if kind in (Drift.ORPHAN, Drift.NETWORK_ORPHAN):
+        return "destroys"
+    return "asks" if kind in _ASKS else "ours"
+
+
 @view_config(
     route_name="admin.reconcile", request_method="GET", permission=Permission.DASHBOARD_VIEW
 )
@@ -52,6 +62,8 @@ def index(request: Request) -> Response:
         removing=allows(request.identity.role, Permission.SERVER_DESTROY),
         key=forms.new_key(),
         mended=request.GET.get("mended", ""),
+        risk_of=risk_of,
+        every=figures.span(request.conf.reconcile_every_s),
     )
 
 
@@ -71,8 +83,12 @@ def _by_kind(rows: Iterable[FindingRow]) -> list[tuple[Drift, str, list[FindingR
 def compare(request: Request) -> Response:
     """POST /admin/reconcile/compare: the worker does, as soon as it can."""
 
+    wanted = acts.text(request, "backend")
+
     def do() -> str:
         backends = [backend for backend in fleet.list_all(request.db) if not backend.offline]
+        if wanted:
+            backends = [backend for backend in backends if str(backend.id) == wanted]
         reconcile.want(request.db, request.identity, backends)
         path: str = request.route_path("admin.reconcile")
         return path

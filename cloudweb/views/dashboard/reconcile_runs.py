@@ -4,12 +4,14 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
+from cloudweb import faults
 from cloudweb.domain import comparisons
 from cloudweb.domain.comparisons import ComparisonRow
 from cloudweb.models import Backend
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import lists
+from cloudweb.views.dashboard import lists, pages
 from cloudweb.views.dashboard.lists import Column, Listing
+from cloudweb.views.dashboard.reconcile import KINDS
 
 RUNS = Listing(
     name="reconcile.runs",
@@ -49,3 +51,32 @@ RUNS = Listing(
 def index(request: Request) -> Response:
     """GET /admin/reconcile/runs, .csv, .json: the newest first, and what had changed."""
     return lists.respond(request, RUNS, up=(("Reconcile", "admin.reconcile"),))
+
+
+@view_config(
+    route_name="admin.reconcile.between", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
+def show_between(request: Request) -> Response:
+    """GET /admin/reconcile/runs/between?id=A&id=B: how they differ; with one id, the one before."""
+    texts = request.GET.getall("id")
+    if not all(text.isascii() and text.isdigit() and len(text) < 19 for text in texts):
+        raise faults.BadRequest("A comparison has a number.")
+    ids = sorted({int(text) for text in texts})
+    if len(ids) == 1 and (before := _before(request, ids[0])) is not None:
+        ids = [before, *ids]
+    if len(ids) != 2:
+        raise faults.BadRequest("Choose two comparisons: tick them in the list.")
+    one, two = (comparisons.get(request.db, each) for each in ids)
+    return pages.show_signed_in(
+        request,
+        "reconcile_between",
+        one=one,
+        two=two,
+        between=comparisons.between(one.record, two.record),
+        kinds={kind.value: words for kind, words in KINDS.items()},
+        most=comparisons.MOST_KEPT,
+    )
+
+
+def _before(request: Request, record_id: int) -> int | None:
+    return comparisons.find_before(request.db, comparisons.get(request.db, record_id).record)

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import webtest
 
 from cloudweb.domain import identity, reconcile, servers
 from cloudweb.domain.snapshots import InstanceReport, Snapshot
 from cloudweb.models import (
     Backend,
+    ComparisonRecord,
     Operation,
     OperState,
     ReconcileRun,
@@ -123,6 +125,55 @@ def test_comparisons_are_kept_with_what_was_new_and_gone(
     assert (second["appeared"], second["gone"]) == ("snf-9: orphan", "")
     assert (last["appeared"], last["gone"]) == ("", "snf-<b>: orphan")
     assert app.get("/admin/reconcile/runs.json?filter=found>2").json == [second]
+    form = app.get("/admin/reconcile/runs").forms["between"]
+    boxes = [box for box in form.fields["id"] if box._value]
+    assert len(boxes) == 3
+    boxes[0].checked = boxes[2].checked = True
+    page = form.submit("", status=200)
+    told = [section.text for section in page.html.main.find_all("section")]
+    assert "snf-9" in told[0]
+    assert "snf-<b>" in told[1]
+    assert "1 difference is the same in both" in page.html.main.text
+    before = app.get("/admin/reconcile/runs").click(href=r"between\?id=", index=0)
+    assert "Nothing is new." in before
+    assert "Choose two comparisons" in app.get("/admin/reconcile/runs/between", status=400)
+    app.get("/admin/reconcile/runs/between?id=1&id=99999", status=404)
+    app.get("/admin/reconcile/runs/between?id=x", status=400)
+
+
+def test_what_is_in_both_comparisons_and_otherwise_now_says_how_it_was(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, stale: Server
+) -> None:
+    sign_in(Role.VIEWER)
+    with unit_of_work(sessions) as session:
+        [first] = session.scalars(sa.select(ComparisonRecord)).all()
+        said = [[*each[:2], "other", each[3]] for each in first.differences or []]
+        first.differences = said
+        backend, snapshot = session.get_one(Backend, stale.backend_id), Snapshot(utc_now(), {})
+        found = reconcile.detect(session, backend, snapshot, "snf-")
+        reconcile.keep(session, backend, taken=snapshot.taken, found=found, compared=1)
+    page = app.get("/admin/reconcile/runs").click(href=r"between\?id=", index=0)
+    assert "STARTED was other" in " ".join(page.html.main.text.split())
+    with unit_of_work(sessions) as session:
+        session.execute(sa.update(ComparisonRecord).values(differences=sa.null()))
+    page = app.get("/admin/reconcile/runs").click(href=r"between\?id=", index=0)
+    assert "was not kept" in page
+
+
+def test_one_cluster_alone_is_compared_and_each_remedy_says_its_risk(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make, stale: Server
+) -> None:
+    sign_in(Role.HELPDESK)
+    wanted = make_backend()
+    page = app.get("/admin/reconcile")
+    risks = [cell.text for cell in page.html.select("td[data-label=Risk]")]
+    assert risks == ["Our database only", "Destroys in Ganeti"]
+    form = page.forms[1]
+    form["backend"] = str(wanted.id)
+    form.submit(status=303)
+    with unit_of_work(sessions, write=False) as session:
+        due = session.query(ReconcileRun).filter(ReconcileRun.taken.is_(None)).all()
+    assert {run.backend_id for run in due} == {wanted.id, None}
 
 
 def test_comparing_is_asked_for_and_done_by_the_worker(
