@@ -65,6 +65,10 @@ class Conflict(Fault):
     name, code, sentence = "conflict", 409, "It has changed meanwhile."
 
 
+class WrongMethod(Fault):
+    name, code, sentence = "badMethod", 405, "There is nothing to be looked at here."
+
+
 class BuildInProgress(Fault):
     name, code, sentence = "buildInProgress", 409, "Server is being built."
 

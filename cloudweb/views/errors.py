@@ -3,11 +3,12 @@
 import contextlib
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy.exc
 import sqlalchemy.orm.exc
 from pyramid.config import Configurator
-from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
+from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken, PredicateMismatch
 from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound, HTTPSeeOther
 from pyramid.renderers import render
 from pyramid.request import Request
@@ -28,6 +29,7 @@ from cloudweb.security import (
 from cloudweb.shapes import faults as shape
 from cloudweb.shapes import federation_faults as federation_shape
 from cloudweb.views.dashboard import holding
+from cloudweb.views.dashboard.sessions import local_path
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ _TITLES = {
     405: "That cannot be done here",
     409: "It has changed meanwhile",
     413: "That is too large",
+    422: "What was filled in does not fit",
     429: "Too many attempts",
     500: "Something failed on our side",
     503: "Not available right now",
@@ -83,16 +86,24 @@ def _respond_federation(fault: faults.Fault, request: Request) -> Response:
 
 def _respond_page(fault: faults.Fault, request: Request) -> Response:
     values = {
-        "identity": None if fault.code >= 500 else _who(request),
+        "identity": known_identity(request) if fault.code >= 500 else _who(request),
         "code": fault.code,
         "title": _TITLES.get(fault.code, "That did not work"),
         "message": fault.message if not fault.details else f"{fault.message} {fault.details}",
         "request_id": request.request_id,
+        "back": _back(request),
     }
     response = Response(render("cloudweb:templates/errors/page.jinja2", values, request))
     response.status_code = fault.code
     _add_retry(response, fault)
     return response
+
+
+def _back(request: Request) -> str:
+    """The page of ours from which the one that is refused was asked for."""
+    came = urlsplit(request.referer or "")
+    path = f"{came.path}?{came.query}" if came.query else came.path
+    return (local_path(path) or "") if came.netloc == request.host else ""
 
 
 def _who(request: Request) -> Identity | None:
@@ -159,6 +170,12 @@ def _translate(error: HTTPException, request: Request) -> faults.Fault:
         # Whoever is kept out of a page is told who is not.
         roles = who_may(getattr(error.result, "permission", "")) if not api else ""
         return faults.Forbidden(f"This takes the role {roles}.") if roles else _not_allowed(request)
+    if isinstance(error, PredicateMismatch) and is_page(request.path_info):
+        return faults.WrongMethod(
+            "This is done by a button, not by a link: go back to the page that has it."
+            if request.method == "GET"
+            else f"This page does not know what to do with {request.method}."
+        )
     if isinstance(error, HTTPNotFound):
         # An unknown URL of the API is a bad request, as its documentation has it.
         return faults.BadRequest("Not found.") if api else faults.ItemNotFound("Page not found.")
