@@ -146,6 +146,7 @@ def includeme(config: Configurator) -> None:
         "gib": figures.gib,
         "look": states.look,
         "verb": states.verb,
+        "image_state": states.image_state,
         "explain": states.explain,
         "number": figures.number,
         "plural": figures.plural,

@@ -3,6 +3,7 @@
 import dataclasses
 from enum import StrEnum
 
+from cloudweb.domain import images
 from cloudweb.domain.attention import Condition, Severity
 from cloudweb.domain.cluster_jobs import JobStatus
 from cloudweb.domain.differences import Standing
@@ -10,6 +11,7 @@ from cloudweb.domain.drains import Verdict
 from cloudweb.domain.states import ApiStatus
 from cloudweb.domain.terms import TermsState
 from cloudweb.models import (
+    Image,
     LetterState,
     NetworkState,
     OperationState,
@@ -27,6 +29,14 @@ class Look:
     icon: str
     word: str
     tone: str
+
+
+class ImageState(StrEnum):
+    """How an image is, as lists show it."""
+
+    AVAILABLE = images.AVAILABLE
+    UNAVAILABLE = images.UNAVAILABLE
+    DELETED = "deleted"
 
 
 # Pairs, as members of two enumerations may be equal: "pending" is one of several.
@@ -52,6 +62,9 @@ LOOKS: tuple[tuple[StrEnum, Look], ...] = (
     (JobStatus.CANCELED, Look("slash", "Canceled", "idle")),
     (JobStatus.SUCCESS, Look("check", "Success", "ok")),
     (JobStatus.ERROR, Look("cross", "Failed", "crit")),
+    (ImageState.AVAILABLE, Look("check", "Available", "ok")),
+    (ImageState.UNAVAILABLE, Look("dash", "Not available", "idle")),
+    (ImageState.DELETED, Look("slash", "Deleted", "idle")),
     (LetterState.WAITING, Look("warning", "Waiting", "warn")),
     (LetterState.APPLIED, Look("check", "Applied", "ok")),
     (LetterState.DROPPED, Look("slash", "Dropped", "idle")),
@@ -100,6 +113,12 @@ LOOKS: tuple[tuple[StrEnum, Look], ...] = (
 )
 
 _BY_KIND = {(type(state), state.value): look for state, look in LOOKS}
+
+
+def image_state(image: Image) -> ImageState | str:
+    """How an image is."""
+    known = {each.value: each for each in ImageState}
+    return ImageState.DELETED if image.deleted else known.get(image.status, image.status)
 
 
 def look(state: object) -> Look:
