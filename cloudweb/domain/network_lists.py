@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
@@ -209,6 +210,12 @@ class NetworkRow:
     servers: int
     free: int | None
     """How many addresses are left; None where it has none of ours."""
+    usable: int | None
+    """How many addresses can be given to anybody; None where it has none of ours."""
+    made_on: int
+    """How many clusters have it."""
+    wanted_on: int
+    """How many it is for: those where it is made if it is on every cluster, or the one."""
 
 
 _SERVERS = (
@@ -225,6 +232,24 @@ _FREE = (
     .correlate(Network)
     .scalar_subquery()
 )
+
+_USABLE = (
+    sa.select(sa.func.count())
+    .select_from(PoolValue)
+    .join(Pool, PoolValue.pool_id == Pool.id)
+    .where(Pool.network_id == Network.id, PoolValue.use != PoolUse.RESERVED)
+    .correlate(Network)
+    .scalar_subquery()
+)
+_MADE_ON = (
+    sa.select(sa.func.count())
+    .select_from(BackendNetwork)
+    .where(BackendNetwork.network_id == Network.id, BackendNetwork.state == NetworkState.ACTIVE)
+    .correlate(Network)
+    .scalar_subquery()
+)
+_EVERY = orm.aliased(Backend)
+_BACKENDS = sa.select(sa.func.count(_EVERY.id)).where(_EVERY.removed.is_(None)).scalar_subquery()
 
 FIELDS = Fields(
     id=Network.id,
@@ -244,6 +269,8 @@ FIELDS = Fields(
     mac_prefix=Network.mac_prefix,
     servers=Field.of(_SERVERS, nullable=False),
     free=Field.of(_FREE, nullable=False),
+    usable=Field.of(_USABLE, nullable=False),
+    clusters=Field.of(_MADE_ON, nullable=False),
     drained=Network.drained,
     deleted=Network.deleted,
     created=Network.created,
@@ -255,7 +282,7 @@ FIELDS = Fields(
 def rows() -> sa.Select[Any]:
     """What ``row`` makes a NetworkRow of, of networks deleted or not, by id."""
     return (
-        sa.select(Network, User.email, Backend.name, _SERVERS, _FREE)
+        sa.select(Network, User.email, Backend.name, _SERVERS, _FREE, _USABLE, _MADE_ON, _BACKENDS)
         .outerjoin(User, Network.user_id == User.id)
         .outerjoin(Backend, Network.backend_id == Backend.id)
         .order_by(Network.id)
@@ -264,8 +291,11 @@ def rows() -> sa.Select[Any]:
 
 def row(found: Any) -> NetworkRow:
     """A network, of what ``rows`` selects."""
-    network, owner, backend, servers, free = found
-    return NetworkRow(network, owner, backend, servers, free if network.cidr is not None else None)
+    network, owner, backend, servers, free, usable, made_on, backends = found
+    if network.cidr is None:
+        return NetworkRow(network, owner, backend, servers, None, None, made_on, 0)
+    wanted = backends if network.backend_id is None else 1
+    return NetworkRow(network, owner, backend, servers, free, usable, made_on, wanted)
 
 
 def list_rows(

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from cloudweb import faults
 from cloudweb.domain import pool_days, pools
 from cloudweb.domain.filters import Field, Fields
-from cloudweb.models import Network, Pool, PoolUse, PoolValue
+from cloudweb.models import Drift, Finding, FindingState, Network, Pool, PoolUse, PoolValue
 
 _VALUES = cast("sa.Table", PoolValue.__table__)
 
@@ -24,6 +24,8 @@ class PoolRow:
     free: int
     held: int
     reserved: int
+    wrong: int
+    """How many of its values the newest comparisons found wrong: leaked, doubled, not held."""
     first_day: dt.date | None
     first_held: int | None
 
@@ -44,6 +46,17 @@ def _count(use: PoolUse) -> Any:
 
 
 _COUNTS = {use: _count(use) for use in PoolUse}
+_WRONG = (
+    sa.select(sa.func.count())
+    .select_from(Finding)
+    .where(
+        Finding.state == FindingState.OPEN,
+        Finding.kind.in_([kind for kind in Drift if kind.value.startswith("pool-")]),
+        Finding.fix["pool"].as_integer() == Pool.id,
+    )
+    .correlate(Pool)
+    .scalar_subquery()
+)
 
 FIELDS = Fields(
     id=Pool.id,
@@ -52,6 +65,7 @@ FIELDS = Fields(
     size=Pool.size,
     network=Pool.network_id,
     created=Pool.created,
+    wrong=Field.of(_WRONG, nullable=False),
     **{use.value: Field.of(count, nullable=False) for use, count in _COUNTS.items()},
 )
 """What pools are filtered and sorted by."""
@@ -60,7 +74,7 @@ FIELDS = Fields(
 def rows() -> sa.Select[Any]:
     """What every PoolRow is made of, by id."""
     query = sa.select(
-        Pool, *_COUNTS.values(), pool_days.first("day"), pool_days.first("held")
+        Pool, *_COUNTS.values(), _WRONG, pool_days.first("day"), pool_days.first("held")
     ).order_by(Pool.id)
     return cast("sa.Select[Any]", query)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import states
+from cloudweb.domain import sides, states
 from cloudweb.domain.filters import Field, Fields
 from cloudweb.models import (
     MAX_ID,
@@ -40,6 +40,8 @@ class ServerRow:
         return states.api_status(self.server)
 
 
+_FIRST_NIC = sa.select(Nic.ipv4).where(Nic.server_id == Server.id, Nic.index == 0).scalar_subquery()
+
 FIELDS = Fields(
     id=Server.id,
     name=Server.name,
@@ -60,13 +62,17 @@ FIELDS = Fields(
     updated=Server.updated,
     deleted=Server.deleted,
     suspended=Server.suspended,
+    differs=Field.of(sides.differs(), nullable=False),
+    ipv4=Field.of(_FIRST_NIC, nullable=True),
 )
-"""What servers are filtered and sorted by; memory in MiB, disk in GiB."""
+"""What servers are filtered and sorted by; memory in MiB, disk in GiB.
+
+``differs``: whether the newest comparison found it otherwise; ``ipv4`` is of the first card.
+"""
 
 
 def rows() -> sa.Select[Any]:
     """What every ServerRow is made of, of servers deleted or not."""
-    first_nic = sa.select(Nic.ipv4).where(Nic.server_id == Server.id, Nic.index == 0)
     oldest_open = (
         sa.select(Operation.opcode)
         .where(Operation.server_id == Server.id, Operation.state.in_(OPEN_STATES))
@@ -79,7 +85,7 @@ def rows() -> sa.Select[Any]:
             User.email,
             Backend.name,
             Flavor,
-            first_nic.scalar_subquery(),
+            _FIRST_NIC,
             oldest_open.scalar_subquery(),
         )
         .join(User, Server.user_id == User.id)

@@ -33,6 +33,7 @@ NETWORKS = Listing(
     choices={
         "public": ("Public", _YES_NO),
         "kind": ("Kind", {kind.value: kind.value for kind in NetworkKind}),
+        "drained": ("Drained", _YES_NO),
         "deleted": ("Deleted", {"no": "no", "yes": "yes"}),
     },
     unless_asked={"deleted": "no"},
@@ -44,11 +45,19 @@ NETWORKS = Listing(
         Column("owner", "Owner", lambda row: row.owner, "name"),
         Column("subnet", "IPv4", lambda row: row.network.cidr),
         Column("subnet6", "IPv6", lambda row: row.network.cidr6),
+        Column("gateway", "Gateway", lambda row: row.network.gateway),
+        Column("mac_prefix", "MAC prefix", lambda row: row.network.mac_prefix),
         Column("link", "Link", lambda row: row.network.link),
         Column("servers", "VMs", lambda row: row.servers, "n"),
-        Column("free", "Free", lambda row: row.free, "n"),
+        Column("free", "Free addresses", lambda row: row.free, "n"),
+        Column("usable", "All addresses", lambda row: row.usable, "n"),
+        Column("clusters", "On clusters", lambda row: row.made_on, "n"),
+        Column("wanted_on", "For clusters", lambda row: row.wanted_on, "n"),
+        Column("public", "Public", lambda row: "yes" if row.network.public else "no"),
+        Column("drained", "Drained", lambda row: "yes" if row.network.drained else "no"),
         Column("created", "Created", lambda row: row.network.created),
     ),
+    shown=("id", "state", "kind", "owner", "subnet", "link", "servers", "free", "clusters"),
     nothing="There is no network yet. Operators make public ones: cloudweb network create --public;"
     " users make theirs: POST /api/v1.1/networks.",
 )

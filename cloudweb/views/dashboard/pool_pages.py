@@ -49,6 +49,7 @@ POOLS = Listing(
         Column("reserved", "Reserved", lambda row: row.reserved, "n"),
         Column("free", "Free", lambda row: row.free, "n"),
         Column("share", "In use", _percent),
+        Column("wrong", "Wrong", lambda row: row.wrong),
         Column("full", "Full on", lambda row: row.full_on),
         Column("created", "Created", lambda row: row.pool.created),
     ),

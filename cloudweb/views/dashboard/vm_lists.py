@@ -27,6 +27,7 @@ VMS = Listing(
     choices={
         "state": ("State", _STATES),
         "suspended": ("Suspended", {"no": "no", "yes": "yes"}),
+        "differs": ("Ganeti", {"no": "agrees", "yes": "has it otherwise"}),
         "deleted": ("Deleted", {"no": "no", "yes": "yes"}),
     },
     unless_asked={"deleted": "no"},

@@ -16,6 +16,7 @@ from cloudweb.domain import (
     server_lists,
     server_views,
     servers,
+    sides,
     states,
     suspensions,
 )
@@ -53,6 +54,7 @@ def _show(request: Request, *, status: int = 200, error: str = "") -> Response:
         view=view,
         recent=recent,
         obstacles=_obstacles(row, recent, backend),
+        sides=sides.of(request.db, row.server, row.flavor, len(view.nics)),
         history=audit.list_for(request.db, "server", row.server.id),
         error=error,
         # It stays while the VM does: what refreshes itself is the same until something moves.
