@@ -46,6 +46,7 @@ class Permission(enum.StrEnum):
     NETWORK_MANAGE = "network:manage"
     NETWORK_DESTROY = "network:destroy"
     USER_MANAGE = "user:manage"
+    USER_MAIL = "user:mail"
     VIEW_SAVE = "view:save"
     ACCOUNT_OWN = "account:own"
     AUDIT_VIEW = "audit:view"
@@ -76,6 +77,7 @@ GRANTS = {
     Permission.NETWORK_MANAGE: (Role.OPERATOR, Role.ADMIN),
     Permission.NETWORK_DESTROY: (Role.ADMIN,),
     Permission.USER_MANAGE: (Role.ADMIN,),
+    Permission.USER_MAIL: (Role.HELPDESK, Role.OPERATOR, Role.ADMIN),
     Permission.AUDIT_VIEW: (Role.VIEWER, Role.OPERATOR, Role.ADMIN),
     Permission.TERMS_DRAFT: (Role.OPERATOR, Role.ADMIN),
     Permission.TERMS_PUBLISH: (Role.ADMIN,),
@@ -100,6 +102,7 @@ MEANINGS = {
     Permission.POOL_REMOVE: "shrink and remove pools",
     Permission.NETWORK_MANAGE: "drain, undrain a network, make it on every cluster",
     Permission.NETWORK_DESTROY: "remove a network",
+    Permission.USER_MAIL: "write to users by mail",
     Permission.USER_MANAGE: "accept, reject, deactivate users; roles, sessions, second factors",
     Permission.AUDIT_VIEW: "see everybody's acts in the audit",
     Permission.TERMS_DRAFT: "write drafts of the terms of use",

@@ -1,9 +1,11 @@
 """``cloudweb user``: the people and programs that use cloudweb."""
 
 import secrets
+from typing import TextIO
 
 import click
 
+from cloudweb import faults
 from cloudweb.cli import lists, printing
 from cloudweb.cli.door import (
     Door,
@@ -276,6 +278,29 @@ def verify(door: Door, email: str, reason: str, as_json: bool) -> None:
         )
         row = _row(found)
     printing.done(f"{found.email} counts as verified.", row, as_json=as_json)
+
+
+@user.command()
+@click.argument("email")
+@click.argument("file", type=click.File(encoding="utf-8"), default="-")
+@click.option("--subject", required=True, help="In a line.")
+@reason_option
+@dry_run
+@printing.as_json
+@pass_door
+def mail(door: Door, email: str, file: TextIO, subject: str, as_json: bool) -> None:
+    """Write to a user: the text in FILE, or on standard input."""
+    try:
+        text = file.read(4 * user_acts.MAX_MAIL)
+    except UnicodeDecodeError:
+        raise faults.BadRequest("The text is not UTF-8.") from None
+    rules = registration.Rules.of(door.settings)
+    with door.changing() as session:
+        found = accounts.get(session, email)
+        user_acts.write(session, door.identity, rules.sealer, found, subject=subject, text=text)
+    printing.done(
+        f"A mail to {found.email} is on its way.", {"email": found.email}, as_json=as_json
+    )
 
 
 @user.command("sign-out")

@@ -48,6 +48,16 @@ def rejected(reason: str) -> Letter:
     return Letter("Your account was not accepted", f"The reason given is:\n\n  {reason}\n")
 
 
+def written(subject: str, text: str, writer: str) -> Letter:
+    """What somebody of staff has written, and who that was."""
+    return Letter(subject, f"{text}\n\n-- \n{by(writer)}\n")
+
+
+def by(writer: str) -> str:
+    """Who wrote it, at the end of a mail."""
+    return f"Written by {writer}, of those who run this cloud."
+
+
 def password_changed(forgotten: str) -> Letter:
     """For the case that it was somebody else."""
     return Letter(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import accounts, audit, quotas, registration, texts
+from cloudweb.domain import accounts, audit, letters, mail, quotas, registration, texts
 from cloudweb.domain.identity import Identity
 from cloudweb.models import (
     MAX_ID,
@@ -22,6 +22,10 @@ from cloudweb.models import (
     WebSession,
     utc_now,
 )
+from cloudweb.sealing import Sealer
+
+MAX_SUBJECT = 150
+MAX_MAIL = 10_000
 
 
 class Act(enum.StrEnum):
@@ -37,6 +41,7 @@ class Act(enum.StrEnum):
     QUOTA = "quota"
     EMAIL = "email"
     VERIFY = "verify"
+    MAIL = "mail"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,6 +116,28 @@ def end_sessions(
         tokens=revoked,
     )
     return ended
+
+
+def write(
+    session: Session, identity: Identity, sealer: Sealer, user: User, *, subject: str, text: str
+) -> None:
+    """Mail the user what somebody of staff has written. Raises BadRequest by field."""
+    subject, text = subject.strip(), text.replace("\r\n", "\n").strip()
+    wrong = {}
+    if not subject or len(subject) > MAX_SUBJECT or not subject.isprintable():
+        wrong["subject"] = f"One line of at most {MAX_SUBJECT} characters."
+    if (
+        not text
+        or len(text) > MAX_MAIL
+        or not texts.readable(text.replace("\n", "").replace("\t", ""))
+    ):
+        wrong["text"] = f"A text of at most {MAX_MAIL:,} characters."
+    if wrong:
+        raise faults.BadRequest("The mail cannot be sent like this.", details=wrong)
+    mail.enqueue(session, sealer, user.email, letters.written(subject, text, identity.email))
+    audit.record(
+        *(session, identity, "user:mail", "user", user.id), subject=subject, characters=len(text)
+    )
 
 
 def set_limits(

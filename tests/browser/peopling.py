@@ -157,7 +157,7 @@ def _users(session: Session, sealer: Sealer) -> dict[str, User]:
 
 
 def _users_pages(users: dict[str, User], servers: list[Server]) -> dict[str, str]:
-    acts = ("deactivate", "email?email=new@example.org", "quota", "role", "sessions")
+    acts = ("deactivate", "email?email=new@example.org", "mail", "quota", "role", "sessions")
     owner, reached = f"/admin/users/{servers[0].user_id}", "/admin/users"
     return {
         "users": reached,

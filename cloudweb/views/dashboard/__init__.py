@@ -122,6 +122,7 @@ _ROUTES = {
     "admin.user.verify": f"/admin/users/{_ID}/verify",
     "admin.user.factor": f"/admin/users/{_ID}/factor",
     "admin.user.sessions": f"/admin/users/{_ID}/sessions",
+    "admin.user.mail": f"/admin/users/{_ID}/mail",
     "admin.user.quota": f"/admin/users/{_ID}/quota",
     "admin.user.role": f"/admin/users/{_ID}/role",
 }

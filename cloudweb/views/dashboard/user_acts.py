@@ -40,17 +40,19 @@ def obstacle(user: User, act: Act, own_id: int | None) -> str:
         return "You cannot do this to yourself; ask another admin."
     if act is Act.FACTOR and user.totp_sealed is None:
         return f"{user.email} has no second factor."
+    if act is Act.MAIL and user.state is UserState.UNVERIFIED:
+        return f"Nobody has shown that {user.email} is theirs."
     if act is Act.VERIFY and user.verified is not None:
         return f"{user.email} is verified already."
     return ""
 
 
-def view(act: Act, *methods: str) -> view_config:
+def view(act: Act, *methods: str, permission: Permission = Permission.USER_MANAGE) -> view_config:
     """The view of an act; GET and POST unless said otherwise."""
     return view_config(
         route_name=f"admin.user.{act.value}",
         request_method=methods or ("GET", "POST"),
-        permission=Permission.USER_MANAGE,
+        permission=permission,
     )
 
 
@@ -87,6 +89,7 @@ def preview(
     fields: Sequence[Field] = (),
     kept: Mapping[str, Sequence[str]] | None = None,
     command: str = "",
+    reason: str = "required",
 ) -> Preview:
     """How the user is, what follows, and a reason; with a phrase it is dangerous."""
     known = {
@@ -105,7 +108,7 @@ def preview(
         facts=known | dict(facts or {}),
         follows=follows,
         obstacle=obstacle(user, act, request.identity.user_id) or why_not,
-        reason="required",
+        reason=reason,
         phrase=phrase,
         danger=bool(phrase),
         harsh=harsh,

@@ -4,10 +4,12 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from cloudweb import faults
-from cloudweb.domain import email_addresses, registration, second_factor, user_acts
+from cloudweb.domain import email_addresses, letters, registration, second_factor, user_acts
 from cloudweb.domain.user_acts import Act
 from cloudweb.models import User, UserState
-from cloudweb.views.dashboard.acts import Preview
+from cloudweb.security import Permission
+from cloudweb.views.dashboard import acts
+from cloudweb.views.dashboard.acts import Field, Kind, Preview
 from cloudweb.views.dashboard.user_acts import preview, respond, view
 
 
@@ -117,3 +119,33 @@ def reset_factor(request: Request) -> Response:
         second_factor.remove(request.db, request.identity, user.id, reason=reason)
 
     return respond(request, Act.FACTOR, make, change)
+
+
+@view(Act.MAIL, permission=Permission.USER_MAIL)
+def write(request: Request) -> Response:
+    """GET, POST /admin/users/{id}/mail: a text of one's own."""
+
+    def make(user: User) -> Preview:
+        return preview(
+            *(request, user, Act.MAIL, f"Write to {user.email}", "Send it"),
+            (
+                f"It goes to {user.email}, as plain text.",
+                f"It ends with: {letters.by(request.identity.email)}",
+                "The audit says that you wrote, and the subject.",
+            ),
+            reason="",
+            fields=(
+                Field("subject", "Subject", required=True, longest=user_acts.MAX_SUBJECT),
+                Field("text", "Text", Kind.LINES, required=True, longest=user_acts.MAX_MAIL),
+            ),
+            command=f"cloudweb user mail {user.email} --subject … FILE",
+        )
+
+    def change(user: User, _reason: str) -> None:
+        user_acts.write(
+            *(request.db, request.identity, request.account_rules.sealer, user),
+            subject=acts.text(request, "subject"),
+            text=acts.text(request, "text"),
+        )
+
+    return respond(request, Act.MAIL, make, change)

@@ -509,6 +509,11 @@ ROWS: dict[str, Row] = {
     "user invite": _row(
         lambda s: (EMAIL,), "user:sign-up", "user:activation-send", details="email"
     ),
+    "user mail": _row(
+        lambda s: s.with_stdin("Hello.\n", *s.user(), "--subject", "A word"),
+        "user:mail",
+        details="subject characters",
+    ),
     "user modify": _row(lambda s: (*s.user(), "--name", "Olga"), "user:rename", details=MOVED),
     "user password": _row(
         lambda s: s.with_stdin("correct horse battery\n", *s.user(), "--password-stdin"),
@@ -638,6 +643,7 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "user deactivate": _always(*NOBODY),
     "user email": lambda s: (*s.user(), "nothing"),
     "user invite": lambda s: s.user(),
+    "user mail": lambda s: s.with_stdin("Hello.\n", *NOBODY, "--subject", "A word"),
     "user modify": _always(*NOBODY, "--name", "Olga"),
     "user password": lambda s: s.with_stdin("correct horse\n", *NOBODY, "--password-stdin"),
     "user reject": _always(*NOBODY),

@@ -679,6 +679,11 @@ ROWS: dict[str, Row] = {
         "session:end-all",
         details="sessions tokens",
     ),
+    "admin.user.mail": _row(
+        _user("mail", "/mail", subject="A word", text="Hello."),
+        "user:mail",
+        details="subject characters",
+    ),
     "admin.user.quota": _row(_user("quota", "/quota", cpu="8"), "quota:set", details=MOVED),
     "account.sign_up": _row(_sign_up, "user:sign-up", details="email"),
     "account.forgotten": _row(_forget, "user:reset-ask", details="email"),
