@@ -1,10 +1,12 @@
 """``cloudweb backend``: the Ganeti clusters."""
 
+import datetime as dt
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from cloudweb.cli import lists, printing
 from cloudweb.cli.door import (
@@ -17,7 +19,7 @@ from cloudweb.cli.door import (
 from cloudweb.cli.late import LateGroup
 from cloudweb.cli.lists import Wanted
 from cloudweb.domain import fleet, fleet_lists
-from cloudweb.models import Backend
+from cloudweb.models import Backend, Server
 
 COLUMNS = {
     "id": "ID",
@@ -36,7 +38,15 @@ COLUMNS = {
 }
 _KEYS = (
     *("id", "number", "name", "url", "username", "ca_file", "fingerprint", "verify_tls"),
-    *("event_source", "drained", "offline", "state_reason", "state_since", "hypervisor"),
+    *(
+        "event_source",
+        "drained",
+        "offline",
+        "state_reason",
+        "state_since",
+        "drained_until",
+        "hypervisor",
+    ),
     *("disk_templates", "ganeti_version", "memory_total_mb", "memory_free_mb"),
     *("disk_total_mb", "disk_free_mb", "cpu_total", "instances", "nodes_total", "nodes_up"),
     *("refreshed", "unreachable_since", "last_error", "created"),
@@ -83,16 +93,31 @@ def show(door: Door, key: str, as_json: bool) -> None:
     printing.record(backend_row(row), as_json=as_json)
 
 
+_mailed = click.option("--mail", "mailed", is_flag=True, help="Tell owners of servers by mail.")
+
+
 @backend.command()
 @key_argument
 @required_reason
+@click.option(
+    "--until",
+    type=click.DateTime(("%Y-%m-%dT%H:%M", "%Y-%m-%d")),
+    help="By when it is meant to be over, in UTC; who looks is told once that has passed.",
+)
+@_mailed
 @dry_run
 @printing.as_json
 @pass_door
-def drain(door: Door, key: str, reason: str, as_json: bool) -> None:
+def drain(
+    door: Door, key: str, reason: str, until: dt.datetime | None, mailed: bool, as_json: bool
+) -> None:
     """Let no new server go to a cluster; those it has are not touched."""
-    change = partial(fleet.set_drained, drained=True, reason=reason)
-    _switch(door, key, change, "is drained", as_json=as_json)
+    from cloudweb.domain import notices
+
+    until = until.replace(tzinfo=dt.UTC) if until is not None else None
+    change = partial(fleet.set_drained, drained=True, reason=reason, until=until)
+    notice = notices.drained(until) if mailed else None
+    _switch(door, key, change, "is drained", as_json=as_json, notice=notice)
 
 
 @backend.command()
@@ -110,13 +135,17 @@ def undrain(door: Door, key: str, reason: str, as_json: bool) -> None:
 @backend.command()
 @key_argument
 @required_reason
+@_mailed
 @dry_run
 @printing.as_json
 @pass_door
-def offline(door: Door, key: str, reason: str, as_json: bool) -> None:
+def offline(door: Door, key: str, reason: str, mailed: bool, as_json: bool) -> None:
     """Contact a cluster no more; what it is to do waits."""
+    from cloudweb.domain import notices
+
     change = partial(fleet.set_offline, offline=True, reason=reason)
-    _switch(door, key, change, "is not contacted any more", as_json=as_json)
+    notice = notices.OFFLINE if mailed else None
+    _switch(door, key, change, "is not contacted any more", as_json=as_json, notice=notice)
 
 
 @backend.command()
@@ -132,13 +161,30 @@ def online(door: Door, key: str, reason: str, as_json: bool) -> None:
 
 
 def _switch(
-    door: Door, key: str, change: Callable[..., bool], is_now: str, *, as_json: bool
+    door: Door,
+    key: str,
+    change: Callable[..., bool],
+    is_now: str,
+    *,
+    as_json: bool,
+    notice: Any = None,
 ) -> None:
     with door.changing() as session:
         row = fleet.by_key(session, key)
         changed = change(session, door.identity, row)
+        if notice is not None and changed:
+            _tell(door, session, row, notice)
     said = f"{row.name} {is_now}{'' if changed else ' already; nothing was changed'}."
     printing.done(said, backend_row(row) | {"changed": changed}, as_json=as_json)
+
+
+def _tell(door: Door, session: Session, row: Backend, notice: Any) -> None:
+    """Mail the owners of the servers there."""
+    from cloudweb.domain import notices
+
+    to = notices.owners(session, Server.backend_id == row.id)
+    who = door.identity
+    notices.send(session, who, door.sealer, notice, to, reason=row.state_reason)
 
 
 @backend.command()

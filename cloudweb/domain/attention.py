@@ -54,6 +54,7 @@ class Kind(enum.StrEnum):
     NO_ROOM = "no room"
     UNVERIFIED = "unverified"
     STALE = "stale"
+    OVERDUE = "overdue"
     FAILED = "failed"
     WAITING = "waiting"
     STUCK = "stuck"
@@ -139,6 +140,8 @@ def _about_backends(
     if not taking:
         yield Concern(Severity.CRITICAL, Kind.NO_BACKEND, count=len(backends))
     for backend in backends:
+        if backend.drained and backend.drained_until and backend.drained_until < utc_now():
+            yield Concern(Severity.WARNING, Kind.OVERDUE, backend, since=backend.drained_until)
         if backend.offline:
             continue
         if not backend.verify_tls:

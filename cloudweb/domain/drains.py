@@ -1,18 +1,27 @@
 """What draining a backend, or ending that, would change; and doing it if that is still so."""
 
 import dataclasses
+import datetime as dt
 import enum
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import flavors, fleet
+from cloudweb.domain import flavors, fleet, states
 from cloudweb.domain.attention import places
 from cloudweb.domain.identity import Identity
-from cloudweb.models import Backend, Flavor
+from cloudweb.models import (
+    OPEN_STATES,
+    Backend,
+    BackendPin,
+    CatalogueFlavor,
+    Flavor,
+    Operation,
+    User,
+)
 
 
 class Moved(faults.Conflict):
@@ -63,6 +72,54 @@ class Preview:
         return Verdict.CAUTION if self.tight else Verdict.FINE
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Around:
+    """What draining a backend does not stop, and whom it concerns."""
+
+    pinned: Sequence[str]
+    """The addresses of users whose new servers go there all the same."""
+    creates: Sequence[Operation]
+    """Servers that are being made there."""
+    promoted: Mapping[int, str]
+    """Of flavors that fit nowhere then, by id: the promoted flavor each of them is."""
+
+
+def around(session: Session, backend: Backend, would: Preview) -> Around:
+    """That; three statements."""
+    pinned = session.scalars(
+        sa.select(User.email)
+        .join(BackendPin, BackendPin.user_id == User.id)
+        .where(BackendPin.backend_id == backend.id)
+        .order_by(User.email)
+        .limit(PINNED_SHOWN)
+    ).all()
+    creates = session.scalars(
+        sa.select(Operation)
+        .where(
+            Operation.backend_id == backend.id,
+            Operation.opcode == states.CREATE,
+            Operation.state.in_(OPEN_STATES),
+        )
+        .order_by(Operation.id)
+        .limit(CREATES_SHOWN)
+    ).all()
+    concerned = (*would.lost, *would.tight)
+    known = {}
+    if concerned:
+        rows = session.scalars(sa.select(CatalogueFlavor).where(CatalogueFlavor.promoted))
+        known = {(row.vcpus, row.ram_mb, row.disk_gb): row.name for row in rows}
+    promoted = {
+        flavor.id: known[size]
+        for flavor in concerned
+        if (size := (flavor.cpu, flavor.ram_mb, flavor.disk_gb)) in known
+    }
+    return Around(pinned, creates, promoted)
+
+
+PINNED_SHOWN = 20
+CREATES_SHOWN = 10
+
+
 def preview(
     backends: Sequence[Backend], wanted: Sequence[Flavor], backend: Backend, *, drained: bool
 ) -> Preview:
@@ -96,6 +153,7 @@ def apply(
     reason: str,
     seen: str,
     accept_loss: bool,
+    until: dt.datetime | None = None,
 ) -> None:
     """Drain the backend or end that, if it is still as ``seen`` (a preview's token).
 
@@ -111,7 +169,7 @@ def apply(
         raise Moved
     if drained and not accept_loss:
         _check_loss(session, backend)
-    fleet.set_drained(session, identity, backend, drained=drained, reason=reason)
+    fleet.set_drained(session, identity, backend, drained=drained, reason=reason, until=until)
 
 
 def _same_act(backend: Backend, identity: Identity, reason: str) -> bool:

@@ -1,6 +1,7 @@
 """The clusters: adding, draining, refreshing and removing them, and how full they are."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
@@ -152,10 +153,27 @@ def modify(session: Session, identity: Identity, backend: Backend, **changes: An
 
 
 def set_drained(
-    session: Session, identity: Identity, backend: Backend, *, drained: bool, reason: str
+    session: Session,
+    identity: Identity,
+    backend: Backend,
+    *,
+    drained: bool,
+    reason: str,
+    until: dt.datetime | None = None,
 ) -> bool:
-    """Stop or let new servers go there; whether that changed anything. Raises BadRequest."""
-    return _set(session, identity, backend, "drained", drained, reason)
+    """Stop or let new servers go there; whether that changed anything. Raises BadRequest.
+
+    ``until`` is by when it is meant to be over: who looks is told once that has passed.
+    """
+    if until is not None and until <= utc_now():
+        raise faults.BadRequest(
+            "That time has passed.", details={"until": "Write a time to come, in UTC."}
+        )
+    said = {"until": until.isoformat(timespec="minutes")} if until is not None else {}
+    changed = _set(session, identity, backend, "drained", drained, reason, **said)
+    if changed:
+        backend.drained_until = until
+    return changed
 
 
 def set_offline(
@@ -174,7 +192,13 @@ _VERBS = {
 
 
 def _set(
-    session: Session, identity: Identity, backend: Backend, flag: str, value: bool, reason: str
+    session: Session,
+    identity: Identity,
+    backend: Backend,
+    flag: str,
+    value: bool,
+    reason: str,
+    **said: str,
 ) -> bool:
     reason = _line(reason)
     if value and not reason:
@@ -191,7 +215,7 @@ def _set(
         *(session, identity, f"backend:{_VERBS[flag, value]}", "backend", backend.id),
         reason=reason,
         before={flag: before},
-        after={flag: value},
+        after={flag: value, **said},
     )
     return True
 

@@ -19,6 +19,7 @@ FIELDS = Fields(
     id=Backend.id,
     name=Backend.name,
     drained=Backend.drained,
+    drained_until=Backend.drained_until,
     offline=Backend.offline,
     unreachable=Field.of(Backend.unreachable_since.is_not(None), nullable=False),
     hypervisor=Backend.hypervisor,

@@ -1,6 +1,7 @@
 """Mails to the owners of servers about what is done to these: one each, that names theirs."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
@@ -54,6 +55,24 @@ NOTICES = {
     ),
 }
 """What owners are told, by what is done."""
+
+
+def drained(until: dt.datetime | None = None) -> Notice:
+    """What owners are told when the cluster of their servers is drained."""
+    end = f", until {until:%Y-%m-%d %H:%M} UTC if all goes well" if until is not None else ""
+    return Notice(
+        "Your servers are where something will be worked on",
+        f"The cluster with these servers of yours takes no new ones for now{end}. They run on, and"
+        " you can use them as before:",
+    )
+
+
+OFFLINE = Notice(
+    "Your servers cannot be started or stopped for now",
+    f"The cluster with these servers of yours is not reached for now, so ordered {_BY}. What runs"
+    " goes on, but cannot be started, stopped or changed until it is back:",
+)
+"""What owners are told when the cluster of their servers is taken offline."""
 
 
 def owners(session: Session, where: sa.ColumnElement[bool]) -> Sequence[Owner]:

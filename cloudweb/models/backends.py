@@ -61,6 +61,8 @@ class Backend(Base):
     state_reason: Mapped[str255] = mapped_column(default="")
     state_by_id: Mapped[int | None] = reference("users.id", nullable=True)
     state_since: Mapped[dt.datetime | None]
+    drained_until: Mapped[dt.datetime | None]
+    """By when who drained it means to be done; nothing happens by itself then."""
 
     hypervisor: Mapped[str20] = mapped_column(default="")
     disk_templates: Mapped[list[str]] = mapped_column(default=list)

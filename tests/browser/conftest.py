@@ -246,6 +246,7 @@ def world(
         drained=True,
         state_since=now - dt.timedelta(hours=3),
         state_reason="kernel update",
+        drained_until=now - dt.timedelta(hours=1),
         last_error="Connection refused on 10.0.3.1:5080",
         **sized,
     )

@@ -31,7 +31,7 @@ Task = Callable[[Mouse, Any], None]
 
 def look_in_the_morning(hand: Mouse, world: Any) -> None:
     attention = hand.page.locator("section", has=hand.page.get_by_text("Needs attention"))
-    assert attention.get_by_text("gnt-chania.example.org").is_visible()
+    assert attention.get_by_text("gnt-chania.example.org").first.is_visible()
     assert hand.page.locator(".concerns").bounding_box()["y"] < 300
 
 
@@ -47,6 +47,7 @@ def drain_a_cluster(hand: Mouse, world: Any) -> None:
     hand.press("link", "gnt-patras.example.org")
     hand.press("link", "Drain…")
     hand.fill("Reason", "kernel update")
+    hand.page.get_by_label("Until").fill("2099-01-31T18:00")
     hand.press("button", "Drain")
     hand.page.get_by_text("New servers go elsewhere").wait_for()
     assert [b.name for b in world.rows(Backend) if b.drained and "kernel" in b.state_reason] == [
@@ -67,6 +68,8 @@ def empty_a_node(hand: Mouse, world: Any) -> None:
 
 
 def undrain_a_cluster(hand: Mouse, world: Any) -> None:
+    past = hand.page.locator(".concerns li", has_text="is drained past its date")
+    assert past.get_by_role("link", name="gnt-chania.example.org").is_visible()
     hand.press("link", "gnt-chania.example.org")
     hand.press("link", "Undrain…")
     hand.press("button", "Undrain")

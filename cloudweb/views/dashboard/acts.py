@@ -1,6 +1,7 @@
 """The one way something is changed here: a preview, a confirmation of just that, a result."""
 
 import dataclasses
+import datetime as dt
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -228,6 +229,22 @@ def text(request: Request, name: str) -> str:
     """A field of the form, empty where there is none."""
     value = request.POST.get(name, "")
     return value if isinstance(value, str) else ""
+
+
+def time(request: Request, name: str) -> dt.datetime | None:
+    """A time of the form, in UTC unless it says otherwise; None where there is none.
+
+    Raises BadRequest.
+    """
+    given = text(request, name).strip()
+    if not given:
+        return None
+    try:
+        found = dt.datetime.fromisoformat(given)
+    except ValueError:
+        wrong = {name: "Write a time like 2027-01-31T08:00, in UTC."}
+        raise faults.BadRequest("", details=wrong) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
 
 
 def _was(request: Request, part: str) -> dict[str, Any]:

@@ -16,13 +16,15 @@ from cloudweb.domain import (
     fleet,
     fleet_lists,
     nodes,
+    notices,
     operation_lists,
 )
-from cloudweb.models import OPEN_STATES, Backend, SentForm
+from cloudweb.domain.notices import Notice
+from cloudweb.models import OPEN_STATES, Backend, SentForm, Server
 from cloudweb.security import Permission
 from cloudweb.settings import Settings
-from cloudweb.views.dashboard import acts, figures, lists, pages
-from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard import acts, figures, lists, noticing, pages
+from cloudweb.views.dashboard.acts import Field, Kind, Preview
 from cloudweb.views.dashboard.lists import Column, Listing
 
 _RECENT = 10
@@ -179,13 +181,23 @@ def _drain(request: Request, *, drained: bool) -> Response:
             backend,
             drained=drained,
         )
+        around = drains.around(request.db, backend, would)
         there_already = "It is drained already." if drained else "It is not drained."
+        obstacle = there_already if backend.drained is drained else ""
+        told = _told(request, backend, notices.drained()) if drained and not obstacle else {}
         return dataclasses.replace(
             preview,
-            follows=_after_draining(request, backend) if drained else _after_undraining(backend),
-            obstacle=there_already if backend.drained is drained else "",
+            follows=_after_draining() if drained else _after_undraining(backend),
+            obstacle=obstacle,
             part="draining",
-            values={"preview": would},
+            below=told.get("below", ""),
+            values={
+                "preview": would,
+                "around": around,
+                "backend": backend,
+                **told.get("values", {}),
+            },
+            fields=(*((_UNTIL,) if drained else ()), *told.get("fields", ())),
             danger=drained and bool(would.lost),
             phrase=f"drain {backend.name}" if drained and would.lost else "",
             reason="required" if drained else "optional",
@@ -193,27 +205,43 @@ def _drain(request: Request, *, drained: bool) -> Response:
         )
 
     def do(preview: Preview, reason: str, _form: SentForm) -> str:
+        backend_id = int(request.matchdict["id"])
+        until = acts.time(request, "until") if drained else None
         drains.apply(
-            *(request.db, request.identity, int(request.matchdict["id"])),
+            *(request.db, request.identity, backend_id),
             drained=drained,
             reason=reason,
             seen=str(preview.versions),
             accept_loss=preview.danger,
+            until=until,
         )
+        if drained:
+            to = notices.owners(request.db, Server.backend_id == backend_id)
+            noticing.send(request, notices.drained(until), to, reason)
         return _back(request, done=f"{verb}ed")
 
     return acts.respond(request, make, do)
 
 
-def _after_draining(request: Request, backend: Backend) -> list[str]:
-    follows = [
+_UNTIL = Field(
+    "until",
+    "Until (optional, UTC)",
+    Kind.TIME,
+    hint="Nothing happens by itself then: it shows among what needs attention.",
+)
+
+
+def _told(request: Request, backend: Backend, notice: Notice) -> dict[str, Any]:
+    """What a preview has for telling the owners of the servers there."""
+    return noticing.shown(notice, notices.owners(request.db, Server.backend_id == backend.id))
+
+
+def _after_draining() -> list[str]:
+    return [
         "No new servers go to this backend.",
         "What is here stays, and can be started, stopped and destroyed as before.",
-        "To empty it, empty its nodes.",
+        "To empty it, evacuate its nodes one by one.",
     ]
-    if building := attention.count_builds(request.db, backend.id):
-        follows.append(f"{figures.plural(building, 'server')} still being built will be finished.")
-    return follows
 
 
 def _after_undraining(backend: Backend) -> list[str]:
@@ -240,19 +268,22 @@ def go_offline(request: Request) -> Response:
                 "The cluster is asked nothing until it is back: nothing starts or stops there.",
                 "No new servers go to it.",
                 f"{preview.facts['VMs']} VMs run on as they are. Their owners still see them.",
-                "Whoever acts on one is told that the service is not available.",
+                "Whoever starts, stops or changes one, or opens its console, is refused at once.",
                 f"{figures.plural(waiting, 'operation')} of it stay where they are.",
                 "What its agents say is heard all the same.",
             ),
             obstacle="It is offline already." if backend.offline else "",
             reason="required",
             harsh=True,
+            **(_told(request, backend, notices.OFFLINE) if not backend.offline else {}),
             command=f"cloudweb backend offline {backend.name} --reason …",
         )
 
     def do(_preview: Preview, reason: str, _form: SentForm) -> str:
         backend = fleet.get(request.db, int(request.matchdict["id"]))
         fleet.set_offline(request.db, request.identity, backend, offline=True, reason=reason)
+        to = notices.owners(request.db, Server.backend_id == backend.id)
+        noticing.send(request, notices.OFFLINE, to, reason)
         return _back(request, done="offline")
 
     return acts.respond(request, make, do)

@@ -1,12 +1,9 @@
 """Publishing terms of use, making a scheduled version a draft again, dropping a draft."""
 
-import datetime as dt
-
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb import faults
 from cloudweb.domain import publishing, telling, terms
 from cloudweb.models import SentForm, Terms, utc_now
 from cloudweb.security import Permission
@@ -40,7 +37,7 @@ def publish(request: Request) -> Response:
     def do(preview: Preview, reason: str, _form: SentForm) -> str:
         publishing.publish(
             *(request.db, request.identity, _id(request)),
-            in_force=_time(acts.text(request, "in_force").strip()),
+            in_force=acts.time(request, "in_force"),
             reason=reason,
             seen=str(preview.versions),
         )
@@ -77,18 +74,6 @@ def _preview(request: Request) -> Preview:
         leave="Leave it a draft",
         command=f"cloudweb term publish {draft.id} --reason …",
     )
-
-
-def _time(text: str) -> dt.datetime | None:
-    """From when on, in UTC; None for now. Raises BadRequest."""
-    if not text:
-        return None
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        wrong = {"in_force": "Write a time like 2027-01-31T08:00, in UTC."}
-        raise faults.BadRequest("", details=wrong) from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
 
 
 @view_config(

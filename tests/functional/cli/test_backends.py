@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cloudweb.backend.ganeti.simulator import Simulator
-from cloudweb.models import AuditEntry, Backend, SessionFactory, unit_of_work
+from cloudweb.models import AuditEntry, Backend, Mail, Server, SessionFactory, unit_of_work
 from tests.functional.cli.conftest import Terminal
 
 Add = Callable[..., Any]
@@ -120,6 +120,23 @@ def test_a_drain_needs_a_reason_and_a_backend(cli: Terminal, add_alpha: Add) -> 
     assert cli.run("backend", "drain", made["id"]).exit_code == 2
     assert "reason" in cli.refusal("backend", "drain", made["id"], "--reason", " ")
     assert cli.refusal("backend", "drain", "beta", "--reason", "x") == "No backend beta."
+
+
+def test_a_drain_may_have_a_date_and_tells_owners_if_that_is_wanted(
+    cli: Terminal, sessions: SessionFactory, make_server: Callable[..., Server]
+) -> None:
+    backend = make_server().backend_id
+    why = ("--reason", "New kernel")
+    assert "time to come" in cli.refusal("backend", "drain", backend, *why, "--until", "2020-01-01")
+    cli("backend", "drain", backend, *why, "--until", "2099-01-01T08:00", "--mail")
+    assert cli.json("backend", "show", backend)["drained_until"].startswith("2099-01-01T08:00")
+    cli("backend", "drain", backend, *why, "--mail")
+    with unit_of_work(sessions, write=False) as session:
+        [mail] = session.query(Mail)
+    assert mail.subject == "Your servers are where something will be worked on"
+    cli("backend", "offline", backend, *why, "--mail")
+    with unit_of_work(sessions, write=False) as session:
+        assert session.query(Mail).count() == 2
 
 
 def test_refresh_keeps_what_the_cluster_says_now(
