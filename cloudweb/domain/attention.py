@@ -9,16 +9,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from cloudweb.domain import dead_letters, fleet, pool_lists, reconcile, states
+from cloudweb.domain import dead_letters, fleet, pool_lists, reconcile, states, terms
 from cloudweb.domain.pool_lists import PoolRow
 from cloudweb.models import (
     OPEN_STATES,
     AuditChain,
     Backend,
+    CatalogueFlavor,
     Flavor,
+    Infrastructure,
     Operation,
     OperationState,
     OperState,
+    RegionalFlavor,
+    User,
+    UserState,
     utc_now,
 )
 
@@ -26,6 +31,7 @@ FAILED_WITHIN = dt.timedelta(hours=24)
 WAITING_TOO_LONG = dt.timedelta(minutes=5)
 RUNNING_TOO_LONG = dt.timedelta(hours=1)
 NO_CONSUMER_AFTER = dt.timedelta(minutes=2)
+TERMS_OWED_SINCE = dt.timedelta(days=30)
 POOL_TIGHT = 0.85
 """From which share in use on a pool needs somebody."""
 
@@ -64,6 +70,8 @@ class Kind(enum.StrEnum):
     NO_CONSUMER = "no consumer"
     AUDIT = "audit"
     POOL = "pool"
+    TERMS = "terms"
+    REGIONS = "regions"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -226,16 +234,52 @@ def _about_messages(session: Session) -> Iterator[Concern]:
 
 
 def _about_watches(session: Session) -> Iterator[Concern]:
-    """Whether anybody looks at the queues, and what computing the audit's seals again found."""
+    """Whether anybody looks at the queues, what computing the audit's seals again found, who has
+    not accepted the terms for long, and what regions lack of the promoted flavors.
+    """
     found = (
         sa.select(column).where(AuditChain.id == 1).scalar_subquery()
         for column in (AuditChain.problem, AuditChain.broken_since)
     )
-    noted, problem, since = session.execute(sa.select(dead_letters.last_noted(), *found)).one()
+    counts = (_owing(), _lacking())
+    noted, problem, since, owing, lacking = session.execute(
+        sa.select(dead_letters.last_noted(), *found, *counts)
+    ).one()
     if noted is not None and utc_now() - noted > NO_CONSUMER_AFTER:
         yield Concern(Severity.CRITICAL, Kind.NO_CONSUMER, since=noted)
     if problem:
         yield Concern(Severity.CRITICAL, Kind.AUDIT, since=since, text=problem)
+    if owing:
+        yield Concern(Severity.WARNING, Kind.TERMS, count=owing)
+    if lacking:
+        yield Concern(Severity.WARNING, Kind.REGIONS, count=lacking)
+
+
+def _owing() -> sa.ScalarSelect[int]:
+    """SQL for how many have not accepted the terms for long."""
+    long_ago = utc_now() - TERMS_OWED_SINCE
+    owed = terms.number_in_force(long_ago, demanding=True)
+    owing = (
+        User.state == UserState.ACTIVE,
+        User.created < long_ago,
+        User.terms_number < owed,
+    )
+    return sa.select(sa.func.count()).where(*owing).scalar_subquery()
+
+
+def _lacking() -> sa.ScalarSelect[int]:
+    """SQL for how many promoted flavors the regions lack that were asked, all together."""
+    there = sa.exists().where(
+        RegionalFlavor.infrastructure_id == Infrastructure.id,
+        RegionalFlavor.flavor_id == CatalogueFlavor.flavor_id,
+    )
+    return (
+        sa.select(sa.func.count())
+        .select_from(CatalogueFlavor)
+        .join(Infrastructure, Infrastructure.refreshed.is_not(None))
+        .where(CatalogueFlavor.promoted, ~there)
+        .scalar_subquery()
+    )
 
 
 def count_builds(session: Session, backend_id: int) -> int:

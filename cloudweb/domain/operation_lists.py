@@ -62,6 +62,16 @@ def count_open(session: Session, backend_id: int) -> int:
     return session.scalar(query) or 0
 
 
+def count_open_by_backend(session: Session) -> dict[int, int]:
+    """How many operations of each cluster are still to end, of those with any; one statement."""
+    rows = session.execute(
+        sa.select(Operation.backend_id, sa.func.count())
+        .where(Operation.state.in_(OPEN_STATES))
+        .group_by(Operation.backend_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def list_recent(
     session: Session,
     *,

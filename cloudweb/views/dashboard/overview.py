@@ -1,5 +1,15 @@
-"""The page an operator sees first: what needs a person, then the clusters, then what happened."""
+"""The page an operator sees first: what needs a person, then the clusters, then what happened.
 
+It is made of tiles. One that fails says so in its place; the others are there all the same.
+"""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
@@ -7,12 +17,93 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from cloudweb.domain import attention, flavors, fleet, operation_lists, saved_views
+from cloudweb.models import Backend, OperState
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import pages
 from cloudweb.views.dashboard.backends import stale_after_s
 
+_log = logging.getLogger(__name__)
 _RECENT = 10
 _VIEWS = 20
+
+
+class _Seen:
+    """What more than one tile is made of, read once; it fails in each that asks."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.stale_after_s = stale_after_s(request.conf)
+
+    @functools.cached_property
+    def backends(self) -> Sequence[Backend]:
+        return fleet.list_all(self.request.db)
+
+    @functools.cached_property
+    def servers(self) -> Mapping[int, Mapping[OperState, int]]:
+        return fleet.count_servers(self.request.db)
+
+    @functools.cached_property
+    def open_operations(self) -> Mapping[int, int]:
+        return operation_lists.count_open_by_backend(self.request.db)
+
+
+def _attention(seen: _Seen) -> dict[str, Any]:
+    db = seen.request.db
+    return {
+        "concerns": attention.list_concerns(
+            *(db, seen.backends, flavors.list_active(db), seen.servers),
+            stale_after_s=seen.stale_after_s,
+        )
+    }
+
+
+def _backends(seen: _Seen) -> dict[str, Any]:
+    return {
+        "backends": [
+            (backend, attention.condition(backend, stale_after_s=seen.stale_after_s))
+            for backend in seen.backends
+        ],
+        "servers": seen.servers,
+        "open_operations": seen.open_operations,
+    }
+
+
+def _views(seen: _Seen) -> dict[str, Any]:
+    request = seen.request
+    return {"views": saved_views.list_own(request.db, request.identity, limit=_VIEWS)}
+
+
+def _recent(seen: _Seen) -> dict[str, Any]:
+    return {"recent": operation_lists.list_recent(seen.request.db, limit=_RECENT)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Tile:
+    """A part of the page: its heading, its template, and what that is given."""
+
+    title: str
+    template: str
+    values: Callable[[_Seen], dict[str, Any]]
+
+    def draw(self, seen: _Seen) -> Markup:
+        """The tile, or that it failed."""
+        request = seen.request
+        try:
+            return pages.part(request, self.template, title=self.title, **self.values(seen))
+        except Exception:  # noqa: BLE001  (whatever it is, the other tiles are to be seen)
+            _log.exception("tile failed", extra={"tile": self.template})
+            # What the others have read stays as it is; what failed is not in their way.
+            request.db.expunge_all()
+            request.db.rollback()
+            return pages.part(request, "tile_failed", title=self.title)
+
+
+_TILES = (
+    _Tile("Needs attention", "tile_attention", _attention),
+    _Tile("Backends", "tile_backends", _backends),
+    _Tile("My views", "tile_views", _views),
+    _Tile("Last operations", "tile_operations", _recent),
+)
 
 
 @view_config(route_name="admin.root", request_method="GET", permission=NO_PERMISSION_REQUIRED)
@@ -26,21 +117,7 @@ def enter(request: Request) -> Response:
 )
 def show(request: Request) -> Response:
     """GET /admin/."""
-    backends = fleet.list_all(request.db)
-    servers = fleet.count_servers(request.db)
-    stale = stale_after_s(request.conf)
-    concerns = attention.list_concerns(
-        request.db, backends, flavors.list_active(request.db), servers, stale_after_s=stale
-    )
-    return pages.show_live(
-        request,
-        "overview",
-        busy=attention.is_anything_open(request.db),
-        concerns=concerns,
-        backends=[
-            (backend, attention.condition(backend, stale_after_s=stale)) for backend in backends
-        ],
-        servers=servers,
-        views=saved_views.list_own(request.db, request.identity, limit=_VIEWS),
-        recent=operation_lists.list_recent(request.db, limit=_RECENT),
-    )
+    seen = _Seen(request)
+    tiles = [tile.draw(seen) for tile in _TILES]
+    busy = any(vars(seen).get("open_operations", {}).values())
+    return pages.show_live(request, "overview", busy=busy, tiles=tiles)

@@ -92,6 +92,13 @@ def show_live(
     return show(request, page or template, status=status, live=live, **known)
 
 
+def part(request: Request, template: str, **values: Any) -> Markup:
+    """A part of a page, of ``partials/<template>``, to be put into another."""
+    known = _person(request) | {"now": utc_now()} | values
+    text = render(f"{_TEMPLATES}/partials/{template}.jinja2", known, request)
+    return Markup(text)  # noqa: S704  (rendered by escaping templates)
+
+
 def _person(request: Request) -> dict[str, Any]:
     identity = request.identity
 

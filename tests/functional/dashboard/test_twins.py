@@ -24,6 +24,7 @@ WITHOUT = {
     "admin.ips": "as a file",
     "admin.views": "as a file",
     "admin.reconcile.runs": "as a file",
+    "admin.reconcile.between": "it is made of the files of runs",
     "admin.undos": "a shell shows what it will do before",
     "admin.undo": "a shell shows what it will do before",
     "admin.adoption": "a shell adopts at once",
