@@ -15,8 +15,15 @@ def main(global_config: dict[str, Any] | None, **ini: str) -> Any:
     settings = Settings.load(ini)
     logs.setup(settings)
     app = make_app(settings, ini)
-    # What exists now stays for ever: the collector need not look at it again.
+    spare_the_collector()
+    return app
+
+
+def spare_the_collector() -> None:
+    """Once a process is ready: what exists now stays for ever and need not be looked at again.
+
+    What comes is let go of when nobody holds it; circles are looked for seldom.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    return app

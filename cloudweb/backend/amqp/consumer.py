@@ -2,7 +2,6 @@
 
 import argparse
 import concurrent.futures
-import gc
 import logging
 import random
 import signal
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 from pika.exceptions import AMQPError
 from prometheus_client import Counter, Gauge, Histogram
 
-from cloudweb import logs, metrics
+from cloudweb import logs, metrics, spare_the_collector
 from cloudweb.backend.amqp import batch, checking
 from cloudweb.backend.amqp.batch import DatabaseAway, Delivery, Verdict
 from cloudweb.backend.amqp.link import Link, letter_of
@@ -116,8 +115,7 @@ class Consumer:
         Raises:
             TopologyError: the broker has something else under one of our names.
         """
-        # What is there now stays: to look through it again and again took a tenth of the time.
-        gc.freeze()
+        spare_the_collector()
         while not self._stopping.is_set():
             started = time.monotonic()
             lost = self._run_over_some_host()
