@@ -156,8 +156,8 @@ class Settings:
     amqp_hosts: tuple[str, ...] = ()
     """amqp:// URLs of the nodes of one broker, tried in random order; none: no broker."""
     amqp_queue_type: str = "quorum"
-    amqp_prefetch: int = 2000
-    consumer_batch: int = 1000
+    amqp_prefetch: int = 4000
+    consumer_batch: int = 2000
     consumer_batch_s: float = 0.05
     consumer_metrics_port: int = 0
 
