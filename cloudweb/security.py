@@ -98,7 +98,7 @@ MEANINGS = {
     Permission.OPERATION_MANAGE: "cancel, retry an operation, cancel any job of a cluster",
     Permission.RECONCILE_COMPARE: "compare clusters with the database",
     Permission.RECONCILE: "mend differences",
-    Permission.POOL_MANAGE: "reserve and release values of pools, extend them",
+    Permission.POOL_MANAGE: "make pools, reserve and release values of theirs, extend them",
     Permission.POOL_REMOVE: "shrink and remove pools",
     Permission.NETWORK_MANAGE: "drain, undrain a network, make it on every cluster",
     Permission.NETWORK_DESTROY: "remove a network",

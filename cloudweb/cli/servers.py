@@ -32,6 +32,7 @@ _LATE = {
     "create": ("server_actions:create", "Make a server for a user."),
     "failover": ("moving:failover", "Shut a server down and start it on another node."),
     "inspect": ("inspecting:server", "Show a server, and its instance as its cluster has it."),
+    "mail": ("server_actions:mail", "Write to the owners of servers."),
     "modify": ("server_actions:modify", "Change what is known of a server."),
     "reboot": ("server_actions:reboot", "Have servers rebooted."),
     "remove": ("server_actions:remove", "Have servers removed with their disks."),

@@ -187,6 +187,15 @@ def _unrelease(session: Session, identity: Identity, step: Step) -> object:
     return pool_care.reserve(session, identity, pool, values, reason=identity.reason)
 
 
+def _pool_left(session: Session, step: Step) -> object:
+    pool = _lock(session, Pool, Pool.id == step.id)
+    if pool is None:
+        return None
+    uses = sa.select(PoolValue.use, sa.func.count()).where(PoolValue.pool_id == pool.id)
+    rows = session.execute(uses.group_by(PoolValue.use))
+    return pool.size, sorted((use.value, count) for use, count in rows)
+
+
 def _size_left(session: Session, step: Step) -> object:
     pool = _lock(session, Pool, Pool.id == step.id)
     if pool is None:
@@ -321,6 +330,14 @@ REVERSES: Mapping[str, Reverse] = {
         )
         for change in Change
     },
+    "pool:create": Reverse(
+        "pool:manage",
+        _pool_left,
+        lambda session, identity, step: pool_care.remove(
+            session, identity, pools.get(session, step.id)
+        ),
+        "The pool is removed again.",
+    ),
     "pool:reserve": Reverse("pool:manage", _values_left, _unreserve, "They can be handed out."),
     "pool:release": Reverse("pool:manage", _values_left, _unrelease, "They are reserved again."),
     "pool:resize": Reverse(

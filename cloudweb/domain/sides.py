@@ -66,7 +66,7 @@ def of(session: Session, server: Server, flavor: Flavor, cards: int) -> Sides:
         "Instance": server.instance_name or "none",
         "State": server.state.value,
         "Network cards": str(cards),
-        "CPUs and memory": f"{flavor.cpu} CPUs, {flavor.ram_mb} MiB",
+        "CPUs and memory": f"{flavor.cpu} CPU{'s' if flavor.cpu != 1 else ''}, {flavor.ram_mb} MiB",
     }
     # What has moved since was not compared as it is now.
     known = taken is not None and (server.updated <= taken or bool(found))

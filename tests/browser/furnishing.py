@@ -94,6 +94,10 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "vms-refused": "/admin/vms?filter=colour=blue",
             "vms-bulk": f"/admin/vms/bulk?verb=shutdown&id={first}&id={first + 2}&id={first + 3}",
             "vms-suspend": f"/admin/vms/bulk?verb=suspend&id={first}&id={first + 1}&id={first + 2}",
+            "vms-mail": f"/admin/vms/mail?id={first}&id={first + 1}",
+            "vms-mail-shown": f"/admin/vms/mail?id={first}&id={first + 1}"
+            "&subject=New+disks&text=On+Friday+at+18:00+UTC+disks+are+changed.",
+            "pool-new": "/admin/pools/new",
             "vm-suspend": f"/admin/vms/{first}/suspend",
             "queues": "/admin/queues",
             "letters": "/admin/queues/letters",

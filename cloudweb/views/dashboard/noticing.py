@@ -23,12 +23,17 @@ def shown(notice: Notice, to: Sequence[Owner]) -> dict[str, Any]:
     if not to:
         return {}
     many = f"the {len(to)} owners" if len(to) != 1 else f"the owner, {to[0].email}"
-    example = notices.letter(notice, to[0], "(the reason you give, if any)")
     return {
         "fields": (Field("mail", f"Mail {many}", Kind.TICK),),
         "below": "notice",
-        "values": {"example": example, "to": to[0].email, "mails": len(to)},
+        "values": example(notice, to, "(the reason you give, if any)") | {"ticked": True},
     }
+
+
+def example(notice: Notice, to: Sequence[Owner], reason: str) -> dict[str, Any]:
+    """One of the mails, to whom, and how many there will be."""
+    letter = notices.letter(notice, to[0], reason)
+    return {"example": letter, "to": to[0].email, "mails": len(to), "ticked": False}
 
 
 def send(request: Request, notice: Notice, to: Sequence[Owner], reason: str) -> int:

@@ -9,10 +9,10 @@ from pyramid.view import view_config
 
 from cloudweb import faults
 from cloudweb.domain import pool_care, pool_lists, pool_maps, pools
-from cloudweb.models import Pool, PoolUse, SentForm
+from cloudweb.models import Pool, PoolKind, PoolUse, SentForm
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts
-from cloudweb.views.dashboard.acts import Item, Preview
+from cloudweb.views.dashboard.acts import Field, Item, Kind, Preview
 from cloudweb.views.dashboard.pool_pages import KINDS, name
 
 
@@ -48,6 +48,56 @@ def _preview(request: Request, pool: Pool, title: str, verb: str) -> Preview:
 def _back(request: Request, pool: Pool) -> str:
     path: str = request.route_path("admin.pool", id=pool.id)
     return path
+
+
+# --- making one ---------------------------------------------------------------------------------
+
+_MADE = {
+    PoolKind.MAC_PREFIX: "For users' networks on shared bridges, each with a prefix of its own",
+    PoolKind.BRIDGE: "For users' networks that have a bridge of their own",
+}
+
+
+@view_config(
+    route_name="admin.pools.new", request_method=("GET", "POST"), permission=Permission.POOL_MANAGE
+)
+def new(request: Request) -> Response:
+    """GET, POST /admin/pools/new: of bridges or of MAC prefixes; addresses come with networks."""
+
+    def make() -> Preview:
+        kinds = [(kind.value, KINDS[kind], more) for kind, more in _MADE.items()]
+        base_hint = "Bridges: the beginning of their names, such as prv for prv1, prv2… MAC"
+        return Preview(
+            title="Make a pool",
+            verb="Make the pool",
+            section="pools",
+            up=(("Pools", request.route_path("admin.pools")),),
+            facts={},
+            follows=(
+                "Values are handed out from now on, the lowest free one first.",
+                "MAC prefixes are unicast and locally administered: second digit 2, 6, a or e.",
+                "Those that are not, and the first of all, are reserved.",
+            ),
+            fields=(
+                Field("kind", "Of what", Kind.CHOICE, options=kinds, required=True),
+                Field(
+                    *("base", "Base"),
+                    hint=f"{base_hint} prefixes: the first, such as aa:00:0.",
+                    required=True,
+                    longest=50,
+                ),
+                Field("size", "How many values", required=True, longest=6),
+            ),
+            command="cloudweb pool create --type mac-prefix --base aa:00:0 --size 4096",
+        )
+
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+        kind = PoolKind(acts.text(request, "kind"))
+        base = acts.text(request, "base").strip()
+        pool = pools.create(request.db, request.identity, kind=kind, base=base, size=_size(request))
+        return _back(request, pool)
+
+    return acts.respond(request, make, do)
 
 
 # --- values -------------------------------------------------------------------------------------

@@ -4,26 +4,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import forms, notices, server_lists, servers, states, suspensions
+from cloudweb.domain import forms, notices, servers, states, suspensions
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.notices import NOTICES
 from cloudweb.domain.server_lists import ServerRow
-from cloudweb.models import OPEN_STATES, Backend, Operation, OperState, SentForm, Server
+from cloudweb.models import OPEN_STATES, Backend, Operation, OperState, SentForm
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, noticing, pages
 from cloudweb.views.dashboard.acts import Item, Preview
-from cloudweb.views.dashboard.lists import Asked
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.states import verb as word_of
-from cloudweb.views.dashboard.vm_lists import ACTS, VMS
-
-MOST = 200
+from cloudweb.views.dashboard.vm_choice import chosen, chosen_ids
+from cloudweb.views.dashboard.vm_lists import ACTS
 
 _Act = Callable[[Session, Identity, int], Operation | None]
 
@@ -68,34 +67,10 @@ def _verb(request: Request) -> str:
     return verb
 
 
-def _chosen(request: Request) -> list[int]:
-    """The ids that were ticked, or all that a list's filters leave."""
-    if request.params.get("all") == "yes":
-        asked = Asked(request, VMS, own=("all", "verb", "id"))
-        if asked.error:
-            raise faults.BadRequest(asked.error)
-        query = asked.query.with_only_columns(Server.id, maintain_column_froms=True)
-        ids = list(request.db.scalars(query.order_by(Server.id).limit(MOST + 1)))
-    else:
-        texts = request.params.getall("id")[: MOST + 1]
-        ids = sorted({int(t) for t in texts if t.isascii() and t.isdigit() and len(t) < 19})
-    if len(ids) > MOST:
-        raise faults.BadRequest(f"At most {MOST} VMs at a time. Narrow the list by filters.")
-    if not ids:
-        raise faults.BadRequest("No VM was chosen. Tick some in the list.")
-    return ids
-
-
 def _preview(request: Request) -> Preview:
     verb = _verb(request)
     word, sentence = ACTS[verb][0], _ACTS[verb][0]
-    ids = _chosen(request)
-    rows = [
-        ServerRow(*row)
-        for row in request.db.execute(
-            server_lists.rows().where(Server.id.in_(ids)).order_by(Server.id)
-        )
-    ]
+    rows = chosen(request)
     items = _items(request, rows, verb)
     doable = [item for item in items if not item.why_not]
     many = f"{len(doable)} VM{'s' if len(doable) != 1 else ''}"
@@ -118,7 +93,7 @@ def _preview(request: Request) -> Preview:
         danger=verb == "destroy",
         reason=_REASONS.get(verb, "optional"),
         phrase=f"destroy {len(doable)} vms" if verb == "destroy" else "",
-        kept={"verb": [verb], "id": [str(id_) for id_ in ids]},
+        kept={"verb": [verb], "id": [str(row.server.id) for row in rows]},
         command=_command(verb, [str(item.id) for item in doable]),
     )
 
@@ -207,6 +182,9 @@ def act(request: Request) -> Response:
         path: str = request.route_path("admin.form", key=form.key)
         return path
 
+    if request.params.get("verb") == "mail":
+        ids = [("id", str(id_)) for id_ in chosen_ids(request)]
+        return HTTPSeeOther(request.route_path("admin.vms.mail", _query=ids))
     return acts.respond(request, lambda: _preview(request), do)
 
 

@@ -54,6 +54,7 @@ ACTS = {
     "reboot": ("Reboot", Permission.SERVER_ACT),
     "suspend": ("Suspend", Permission.SERVER_ACT),
     "unsuspend": ("Unsuspend", Permission.SERVER_ACT),
+    "mail": ("Mail", Permission.SERVER_ACT),
     "destroy": ("Destroy", Permission.SERVER_DESTROY),
 }
 """What can be asked for many VMs at once, and who may."""

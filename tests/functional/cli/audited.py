@@ -470,6 +470,11 @@ ROWS: dict[str, Row] = {
     "server failover": _row(lambda s: (s.movable().id,), "server:failover", operation=True),
     "server import": _row(_imported, "server:import", details="instance owner"),
     "server migrate": _row(lambda s: (s.movable().id,), "server:migrate", operation=True),
+    "server mail": _row(
+        lambda s: (s.server().id, "--subject", "New disks", "--text", "On Friday."),
+        "notice:send",
+        details="subject mails servers",
+    ),
     "server modify": _row(
         lambda s: (s.server().id, "--name", "other"), "server:rename", details=MOVED
     ),
@@ -624,6 +629,7 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "server failover": _always(*NOTHING),
     "server import": _always("web1", "--backend", "nowhere", "--owner", EMAIL),
     "server migrate": _always(*NOTHING),
+    "server mail": _always(*NOTHING, "--subject", "x", "--text", "y"),
     "server modify": _always(*NOTHING, "--name", "other"),
     "server reboot": _always(*NOTHING),
     "server suspend": _always(*NOTHING),

@@ -202,6 +202,12 @@ def _bulk(site: Site) -> Any:
     return site.send(f"/admin/vms/bulk?verb=shutdown&id={server.id}")
 
 
+def _mail(site: Site) -> Any:
+    server = site.make("server")
+    words = "subject=New+disks&text=On+Friday."
+    return site.send(f"/admin/vms/mail?id={server.id}&{words}")
+
+
 def _drain(site: Site) -> Any:
     site.make("backend")
     return site.send(f"/admin/backends/{site.make('backend').id}/drain")
@@ -648,6 +654,12 @@ ROWS: dict[str, Row] = {
         "network:delete",
         details="name",
     ),
+    "admin.pools.new": _row(
+        lambda s: s.send("/admin/pools/new", kind="bridge", base="prv", size="10"),
+        "pool:create",
+        details="kind base size",
+    ),
+    "admin.vms.mail": _row(_mail, "notice:send", details="subject mails servers"),
     "admin.pool.reserve": _row(_pool("reserve", "?values=prv1"), "pool:reserve", details="values"),
     "admin.pool.release": _row(_pool("release", "?values=prv2"), "pool:release", details="values"),
     "admin.pool.resize": _row(_pool("resize", "?size=30"), "pool:resize", details=MOVED),

@@ -464,3 +464,24 @@ def test_only_those_who_may_get_to_a_change(
         assert (sent.status_int == 403) is (role not in roles)
         if role in roles:
             app.post(url, {"csrf_token": "x" * 32}, status=400)
+
+
+def test_a_pool_is_made_and_that_is_taken_back_while_nobody_has_a_value(
+    app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.OPERATOR)
+    form = _form(app.get("/admin/pools").click("New pool…"))
+    form["kind"], form["base"], form["size"] = "mac-prefix", "zz", "16"
+    assert "Nothing was done." in form.submit(status=400)
+    form = _form(app.get("/admin/pools/new"))
+    form["kind"], form["base"], form["size"] = "mac-prefix", "aa:00:0", "many"
+    assert "as digits" in form.submit(status=400)
+    form = _form(app.get("/admin/pools/new"))
+    form["kind"], form["base"], form["size"] = "mac-prefix", "aa:00:0", "16"
+    page = form.submit(status=303).follow()
+    form = next(f for f in page.forms.values() if "/admin/undo/" in f.action)
+    with unit_of_work(sessions, write=False) as session:
+        assert session.scalars(sa.select(Pool.size)).all() == [16]
+    form.submit(status=303)
+    with unit_of_work(sessions, write=False) as session:
+        assert session.scalars(sa.select(Pool.id)).all() == []

@@ -235,3 +235,39 @@ def test_one_owner_is_told_what_is_done_to_one_vm(
         "Your servers are rebooted",
         "Your servers are destroyed",
     ]
+
+
+def test_owners_are_written_to_in_words_that_are_shown_as_they_will_be(
+    app: webtest.TestApp,
+    sign_in: Callable,
+    make_user: Callable,
+    make_server: Callable,
+    rows: Callable,
+    sealer: Sealer,
+) -> None:
+    maria, nikos = make_user(email="maria@example.org"), make_user(email="nikos@example.org")
+    made = [
+        make_server(owner=owner, name=f"vm-{n}") for n, owner in enumerate((maria, nikos, nikos))
+    ]
+    sign_in(Role.HELPDESK)
+    query = [("verb", "mail"), *(("id", str(server.id)) for server in made)]
+    page = app.get("/admin/vms/bulk", query, status=303).follow()
+    form = page.forms[2] if "subject" in page.forms[2].fields else page.forms[1]
+    form["subject"], form["text"] = "New disks", "On Friday at 18:00 UTC disks are changed.\nBye."
+    page = form.submit()
+    assert "2 mails will be sent, one to each owner. The first, to maria@example.org" in " ".join(
+        page.html.main.text.split()
+    )
+    assert "disks are changed.\nBye." in page.html.main.pre.text
+    confirm = _form(page)
+    result = confirm.submit(status=303).follow()
+    assert "A mail to nikos@example.org" in result
+    confirm.submit(status=303)
+    told = {mail.recipient: str(sealer.open(mail.text_sealed)) for mail in rows(Mail)}
+    assert set(told) == {"maria@example.org", "nikos@example.org"}
+    assert f"  vm-1 ({made[1].id})\n  vm-2 ({made[2].id})\n" in told["nikos@example.org"]
+    assert [e.action for e in rows(AuditEntry) if e.door == "dashboard"][-1] == "notice:send"
+    for wrong in ({"subject": "x\ny", "text": "z"}, {"subject": "x", "text": ""}):
+        page = app.get("/admin/vms/mail", {"id": str(made[0].id), **wrong}, status=400)
+        assert "Nothing was sent." in page
+    app.get("/admin/vms/mail", {"id": "999"}, status="*")
