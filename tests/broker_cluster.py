@@ -11,15 +11,15 @@ from contextlib import contextmanager
 import pika
 import pika.exceptions
 
-from tests import services
+from tests import servers
 from tests.ports import free_port
-from tests.services import MissingService
+from tests.servers import MissingService
 
 
 class BrokerCluster:
     """``urls`` are those of its nodes, in order; quorum queues have a replica on each."""
 
-    def __init__(self, maker: services.Maker, programs: dict[str, str], size: int) -> None:
+    def __init__(self, maker: servers.Maker, programs: dict[str, str], size: int) -> None:
         self._maker = maker
         self._server = programs["server"]
         self._here = maker.directory
@@ -68,8 +68,8 @@ class BrokerCluster:
             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}",
         )
         self._processes[number] = process
-        ends = time.monotonic() + services.START_TIMEOUT_S
-        while not services.amqp_answers(self.urls[number]):
+        ends = time.monotonic() + servers.START_TIMEOUT_S
+        while not servers.amqp_answers(self.urls[number]):
             if process.poll() is not None or time.monotonic() > ends:
                 raise self._maker.failure("did not start")
             time.sleep(0.2)
@@ -105,10 +105,10 @@ class BrokerCluster:
 @contextmanager
 def broker_cluster(size: int = 3) -> Iterator[BrokerCluster]:
     """A cluster with all its nodes up, gone afterwards. Raises MissingService."""
-    programs = services.rabbitmq_programs()
+    programs = servers.rabbitmq_programs()
     if programs is None:
         raise MissingService("rabbitmq: install rabbitmq-server to run this test.")
-    maker = services.Maker("rabbitmq-cluster", "rabbitmq")
+    maker = servers.Maker("rabbitmq-cluster", "rabbitmq")
     try:
         cluster = BrokerCluster(maker, programs, size)
         for number in range(size):

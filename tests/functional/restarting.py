@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests import services
-from tests.services import MissingService, Private
+from tests import servers, services
+from tests.servers import MissingService, Private
 
 
 class Restartable:
@@ -28,7 +28,7 @@ class Restartable:
 
     def stop(self, how: signal.Signals | None = None) -> None:
         """End it in good order, or by another signal."""
-        services.stop_process(self._private.processes[0][0], how or self._signal)
+        servers.stop_process(self._private.processes[0][0], how or self._signal)
 
     def start(self) -> None:
         """Start it again; returns when it answers."""
@@ -46,7 +46,7 @@ class Restartable:
             start_new_session=True,
         )
         self._private.processes[0] = (process, self._signal)
-        ends = time.monotonic() + services.START_TIMEOUT_S
+        ends = time.monotonic() + servers.START_TIMEOUT_S
         while not self._answers(self.url):
             if time.monotonic() > ends:
                 raise MissingService("it did not come back")

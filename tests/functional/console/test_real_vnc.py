@@ -24,7 +24,8 @@ from tests.functional.console.screens import BLOCK, HEIGHT, WIDTH, Picture, colo
 from tests.functional.consoles import run_instance
 from tests.functional.processes import end, wait_for
 from tests.ports import free_port
-from tests.services import VNC_PACKAGES, vnc_programs
+from tests.servers import vnc_programs
+from tests.services import VNC_PACKAGES
 
 PASSWORD = "Sesame12"
 SECRET = "between us only"
