@@ -92,6 +92,9 @@ class Settings:
     totp_required_roles: tuple[str, ...] = ("operator", "admin")
     """Roles that cannot sign in without a second factor."""
 
+    terms_languages: tuple[str, ...] = ("en",)
+    """Those the terms of use are written in; the first is the original's."""
+
     sign_up: bool = True
     """Strangers may ask for an account."""
     moderation: bool = True
@@ -254,6 +257,8 @@ class Settings:
             "keyrock_cache_s": self.keyrock_cache_s <= 60,
             "totp_required_roles": set(self.totp_required_roles)
             <= {"user", "viewer", "helpdesk", "operator", "flavor-manager", "admin"},
+            "terms_languages": bool(self.terms_languages)
+            and all(_LANGUAGE.fullmatch(text) for text in self.terms_languages),
             "activation_patterns": all(_is_pattern(text) for text in self.activation_patterns),
             "moderators": all(_is_mailbox(text) for text in self.moderators),
             "mail_from": _is_mailbox(self.mail_from),
@@ -285,6 +290,9 @@ def _is_pattern(text: str) -> bool:
     except re.error:
         return False
     return True
+
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,8})?")
 
 
 def _is_mailbox(text: str) -> bool:

@@ -80,6 +80,7 @@ def settings(database_url: str) -> Settings:
         secret_key=Secret(SECRET_KEY),
         session_cookie_secure=False,
         totp_required_roles=(),
+        terms_languages=("en", "el"),
         instance_os="noop+default",
         stats_url="https://stats.example.org/{server}/{graph}.png",
         stats_secret=Secret("tests"),

@@ -9,7 +9,7 @@ from cloudweb import faults
 from cloudweb.cli import lists, printing
 from cloudweb.cli.door import Door, dry_run, pass_door
 from cloudweb.cli.lists import Wanted
-from cloudweb.domain import acceptances, accounts, publishing, terms
+from cloudweb.domain import acceptances, accounts, publishing, terms, terms_languages
 from cloudweb.domain.acceptances import Row
 from cloudweb.domain.terms_diff import Kind, compare
 from cloudweb.models import Terms, TermsFormat
@@ -121,9 +121,10 @@ def list_(door: Door, wanted: Wanted) -> None:
 
 @term.command()
 @_ID
+@click.option("--language", default="", help="Its text in this one. Default: the original.")
 @printing.as_json
 @pass_door
-def show(door: Door, terms_id: int, as_json: bool) -> None:
+def show(door: Door, terms_id: int, language: str, as_json: bool) -> None:
     """Show one version with its text, and what publishing it would bring about."""
     with door.reading() as session:
         found = terms.get(session, terms_id)
@@ -135,7 +136,11 @@ def show(door: Door, terms_id: int, as_json: bool) -> None:
             impact = publishing.preview(session, found)
             row |= {"would_ask_users": impact.users, "would_refuse_tokens": impact.tokens}
             row |= {"of_them_without_password": impact.programs}
-        text = terms.text_of(session, found)
+        there = terms_languages.list_of(session, found)
+        if language and language not in (door.settings.terms_languages[0], *there):
+            raise faults.ItemNotFound(f"It is not written in {language}.")
+        row |= {"translations": " ".join(there)}
+        text = terms_languages.text_of(session, found, there.get(language))
     if as_json:
         printing.record(row | {"text": text}, as_json=True)
         return
@@ -143,6 +148,35 @@ def show(door: Door, terms_id: int, as_json: bool) -> None:
     click.echo()
     for line in text.splitlines():
         click.echo(printing.escape(line))
+
+
+@term.command()
+@_ID
+@click.argument("language")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--summary", default="", help="What is new, in that language. Default: the file's name."
+)
+@dry_run
+@printing.as_json
+@pass_door
+def translate(
+    door: Door, terms_id: int, language: str, file: Path, summary: str, as_json: bool
+) -> None:
+    """Keep what a draft says in another language; an empty FILE takes that away."""
+    known = door.settings.terms_languages[1:]
+    if language not in known:
+        there = ", ".join(known) or "none but the original's"
+        raise faults.BadRequest(f"The languages of the settings are: {there}.")
+    text = _read(file)
+    with door.changing() as session:
+        draft = terms_languages.translate(
+            *(session, door.identity, terms_id, language), text=text, summary=summary or file.name
+        )
+        row = _row(draft, terms.in_force(session), 0) | {"language": language}
+    name = terms_languages.name(language)
+    done = f"is written in {name}" if text.strip() else f"is not written in {name} any more"
+    printing.done(f"Draft {draft.id} {done}.", row, as_json=as_json)
 
 
 @term.command()

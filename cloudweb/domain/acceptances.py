@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import audit, registration, terms, texts
+from cloudweb.domain import audit, registration, terms, terms_languages, texts
 from cloudweb.domain.filters import Fields
 from cloudweb.domain.identity import Identity
 from cloudweb.models import Acceptance, Terms, User, UserState, utc_now
@@ -32,9 +32,9 @@ def accept(session: Session, identity: Identity, *, text_digest: str) -> None:
     assert identity.user_id is not None
     user = registration.lock(session, identity.user_id)
     current = _current(session)
-    if current.text_digest != text_digest:
+    if text_digest not in terms_languages.digests(session, current):
         raise terms.Moved
-    _note(session, identity, user, current)
+    _note(session, identity, user, current, text_digest)
 
 
 def accept_for(session: Session, identity: Identity, user_id: int, *, reason: str) -> Terms:
@@ -44,7 +44,8 @@ def accept_for(session: Session, identity: Identity, user_id: int, *, reason: st
     """
     user, reason = registration.lock(session, user_id), texts.reason(reason)
     current = _current(session)
-    if not _note(session, identity, user, current, noted_by=identity.email, reason=reason):
+    noted = {"noted_by": identity.email, "reason": reason}
+    if not _note(session, identity, user, current, current.text_digest, **noted):
         raise faults.Conflict(f"{user.email} has accepted version {current.number} already.")
     return current
 
@@ -61,6 +62,7 @@ def _note(
     identity: Identity,
     user: User,
     current: Terms,
+    text_digest: str,
     *,
     noted_by: str = "",
     reason: str = "",
@@ -73,7 +75,7 @@ def _note(
         Acceptance(
             terms_id=current.id,
             user_id=user.id,
-            text_digest=current.text_digest,
+            text_digest=text_digest,
             door=identity.door,
             address=identity.address[:50],
             request_id=identity.request_id,
@@ -86,7 +88,7 @@ def _note(
         *(session, identity, "terms:accept", "user", user.id),
         reason=reason,
         number=current.number,
-        text=current.text_digest,
+        text=text_digest,
     )
     return True
 

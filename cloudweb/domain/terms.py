@@ -12,7 +12,7 @@ from cloudweb import faults
 from cloudweb.domain import audit
 from cloudweb.domain.filters import Fields
 from cloudweb.domain.identity import Identity
-from cloudweb.models import Terms, TermsFormat, TermsText, utc_now
+from cloudweb.models import Terms, TermsFormat, TermsText, TermsTranslation, utc_now
 
 LONGEST = 100_000
 """Characters of a text."""
@@ -137,7 +137,7 @@ def add(
     text, summary = checked(text, summary)
     draft = Terms(
         format=kind,
-        text_digest=_keep(session, text),
+        text_digest=keep(session, text),
         summary=summary,
         requires_acceptance=requires_acceptance,
         author=identity.email[:255],
@@ -173,12 +173,12 @@ def change(
 
     Raises ItemNotFound, BadRequest, Moved, and Conflict for what is published.
     """
-    draft = _lock_draft(session, terms_id)
+    draft = lock_draft(session, terms_id)
     text, summary = checked(text, summary)
     if draft.version != seen:
         raise Moved
     before = draft.text_digest
-    draft.text_digest = _keep(session, text)
+    draft.text_digest = keep(session, text)
     draft.summary, draft.format = summary, kind
     draft.requires_acceptance = requires_acceptance
     draft.version += 1
@@ -192,9 +192,10 @@ def change(
 
 def drop(session: Session, identity: Identity, terms_id: int, *, seen: int) -> None:
     """Throw a draft away. Raises ItemNotFound, Moved, Conflict."""
-    draft = _lock_draft(session, terms_id)
+    draft = lock_draft(session, terms_id)
     if draft.version != seen:
         raise Moved
+    session.execute(sa.delete(TermsTranslation).where(TermsTranslation.terms_id == draft.id))
     session.delete(draft)
     audit.record(
         *(session, identity, "terms:drop", "terms", draft.id),
@@ -203,7 +204,8 @@ def drop(session: Session, identity: Identity, terms_id: int, *, seen: int) -> N
     )
 
 
-def _keep(session: Session, text: str) -> str:
+def keep(session: Session, text: str) -> str:
+    """Store a text under its hash, which is given."""
     key = digest(text)
     if session.get(TermsText, key) is None:
         session.add(TermsText(digest=key, text=text))
@@ -224,7 +226,8 @@ def lock(session: Session, terms_id: int) -> Terms:
     return found
 
 
-def _lock_draft(session: Session, terms_id: int) -> Terms:
+def lock_draft(session: Session, terms_id: int) -> Terms:
+    """The draft, locked. Raises ItemNotFound, and Conflict for what is published."""
     found = lock(session, terms_id)
     if found.number is not None:
         raise faults.Conflict(f"Version {found.number} is published and can no longer change.")

@@ -67,7 +67,7 @@ from cloudweb.models.servers import (
     Server,
     ServerMetadata,
 )
-from cloudweb.models.terms import Acceptance, Terms, TermsFormat, TermsText
+from cloudweb.models.terms import Acceptance, Terms, TermsFormat, TermsText, TermsTranslation
 from cloudweb.models.undos import Undo
 
 __all__ = [
@@ -145,6 +145,7 @@ __all__ = [
     "Terms",
     "TermsFormat",
     "TermsText",
+    "TermsTranslation",
     "Theme",
     "Token",
     "Undo",

@@ -64,6 +64,17 @@ class Terms(Base):
     """When the last of those who owe their acceptance was told."""
 
 
+class TermsTranslation(Base):
+    """What a version says in another language than that of its original."""
+
+    __tablename__ = "terms_translations"
+
+    terms_id: Mapped[int] = reference("terms.id", primary_key=True)
+    language: Mapped[str20] = mapped_column(primary_key=True)
+    text_digest: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("terms_texts.digest"))
+    summary: Mapped[str255]
+
+
 class Acceptance(Base):
     """Somebody accepted a version, by the text they were shown; rows are only ever added."""
 

@@ -20,6 +20,7 @@ from cloudweb.domain import (
     reconcile,
     saved_views,
     terms,
+    terms_languages,
 )
 from cloudweb.domain.accounts import digest
 from cloudweb.domain.adoption import FoundInstance
@@ -67,6 +68,13 @@ Be kind to others. Servers are yours, and so is what they do.
 * Keep your systems up to date.
 
 We may suspend a server that harms others, and tell you by mail within an hour.
+"""
+
+GREEK = """# Όροι χρήσης
+
+Φέρεστε ευγενικά. Κάθε διακομιστής είναι δικός σας.
+
+* Μη στέλνετε αλληλογραφία που κανείς δεν ζήτησε.
 """
 
 
@@ -182,8 +190,11 @@ def _terms(session: Session, admin: Identity, servers: list[Server]) -> dict[str
         acceptances.accept_for(session, CLI, user_id, reason="signed on paper")
     text = SECOND.replace("an hour", "two hours")
     draft = terms.add(session, admin, text=text, summary="Two hours")
+    greek = {"text": GREEK, "summary": "Δύο ώρες"}
+    terms_languages.translate(session, admin, draft.id, "el", **greek)
+    terms_languages.copy(session, draft, second := made[1])
     session.flush()
-    first, second = made
+    first = made[0]
     return {
         "terms": "/admin/terms",
         "terms-new": "/admin/terms/new",
@@ -192,6 +203,8 @@ def _terms(session: Session, admin: Identity, servers: list[Server]) -> dict[str
         "terms-edit": f"/admin/terms/{draft.id}/edit",
         "terms-publish": f"/admin/terms/{draft.id}/publish",
         "terms-drop": f"/admin/terms/{draft.id}/drop",
+        "terms-translate": f"/admin/terms/{draft.id}/text/el",
+        "terms-public-greek": "/terms?lang=el",
         "terms-withdraw": f"/admin/terms/{second.id}/withdraw",
         "terms-unschedule": f"/admin/terms/{second.id}/unschedule",
         "terms-diff": f"/admin/terms/{first.id}..{second.id}",

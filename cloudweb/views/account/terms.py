@@ -10,10 +10,10 @@ from cloudweb import faults
 from cloudweb.domain import acceptances, terms
 from cloudweb.models import Role, Terms, User
 from cloudweb.security import Permission
+from cloudweb.views import languages
 from cloudweb.views.account.asking import field
 from cloudweb.views.dashboard import pages
 from cloudweb.views.dashboard.sessions import local_path
-from cloudweb.views.markup import render
 
 
 @view_config(route_name="terms", request_method="GET", permission=NO_PERMISSION_REQUIRED)
@@ -38,7 +38,7 @@ def _show(request: Request, wanted: Terms, current: Terms | None) -> Response:
         "terms_public",
         terms=wanted,
         state=terms.state_of(wanted, current),
-        body=render(terms.text_of(request.db, wanted), wanted.format),
+        reading=languages.read(request, wanted),
     )
 
 
@@ -61,7 +61,7 @@ def _ask(request: Request, *, status: int = 200, error: str = "", moved: bool = 
         status=status,
         terms=current,
         accepted=accepted,
-        body=render(terms.text_of(request.db, current), current.format),
+        reading=languages.read(request, current),
         target=_target(request),
         error=error,
         moved=moved,

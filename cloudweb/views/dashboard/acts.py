@@ -312,7 +312,7 @@ def _show(
 
 def _given(request: Request, field: Field) -> str:
     """What is in the field: what was sent, or what its page was asked for with."""
+    given: str = request.GET.get(field.name, field.value)
     if request.method == "POST":
-        return text(request, field.name)[: max(1000, field.longest)]
-    found: str = request.GET.get(field.name, field.value)
-    return found[:1000]
+        given = text(request, field.name)
+    return given[: max(1000, field.longest)]

@@ -13,7 +13,7 @@ from pyramid.renderers import render
 from pyramid.request import Request
 from pyramid.response import Response
 
-from cloudweb.domain import undos
+from cloudweb.domain import terms_languages, undos
 from cloudweb.domain.preferences import Looks
 from cloudweb.models import utc_now
 from cloudweb.security import Permission, allows
@@ -159,6 +159,7 @@ def includeme(config: Configurator) -> None:
         "plural": figures.plural,
         "runs": figures.runs,
         "resource": figures.resource,
+        "language": terms_languages.name,
     }
     environment.globals |= {
         "meter_of": figures.meter,

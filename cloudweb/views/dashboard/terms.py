@@ -8,10 +8,11 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import acceptances, audit, forms, terms
+from cloudweb.domain import acceptances, audit, forms, terms, terms_languages
 from cloudweb.domain.terms_diff import Diff, compare
 from cloudweb.models import Terms, TermsFormat, utc_now
 from cloudweb.security import Permission
+from cloudweb.views import languages
 from cloudweb.views.dashboard import acts, pages
 from cloudweb.views.markup import render
 
@@ -62,7 +63,7 @@ def show(request: Request) -> Response:
         state=terms.state_of(wanted, current),
         current=current,
         accepted=acceptances.count_of(request.db, wanted.id),
-        body=render(terms.text_of(request.db, wanted), wanted.format),
+        reading=languages.read(request, wanted),
         entries=audit.list_for(request.db, "terms", wanted.id),
     )
 
@@ -181,21 +182,28 @@ def _save(request: Request, draft: Terms | None) -> Response:
     return HTTPSeeOther(form.location)
 
 
-def diff_of(request: Request, before: Terms, after: Terms) -> Diff:
-    """The words in which two versions differ."""
-    return compare(terms.text_of(request.db, before), terms.text_of(request.db, after))
+def diff_of(request: Request, before: Terms, after: Terms, language: str = "") -> Diff:
+    """The words in which two versions differ, in a language or the original."""
+    texts = []
+    for each in (before, after):
+        translation = terms_languages.list_of(request.db, each).get(language) if language else None
+        texts.append(terms_languages.text_of(request.db, each, translation))
+    return compare(*texts)
 
 
 @view_config(
     route_name="admin.terms.diff", request_method="GET", permission=Permission.DASHBOARD_VIEW
 )
 def diff(request: Request) -> Response:
-    """GET /admin/terms/{a}..{b}: word by word."""
+    """GET /admin/terms/{a}..{b}?lang=: word by word."""
+    original, *others = request.conf.terms_languages
+    language = request.GET.get("lang", "")
     before, after = (terms.get(request.db, int(request.matchdict[key])) for key in ("a", "b"))
     return pages.show_signed_in(
         request,
         "terms_diff",
         before=before,
         after=after,
-        diff=diff_of(request, before, after),
+        diff=diff_of(request, before, after, language if language in others else ""),
+        language=language if language in others else original,
     )

@@ -4,7 +4,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import publishing, telling, terms
+from cloudweb.domain import publishing, telling, terms, terms_languages
 from cloudweb.models import SentForm, Terms, utc_now
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts
@@ -55,7 +55,7 @@ def _preview(request: Request) -> Preview:
         verb="Publish",
         section="terms",
         up=_up(request, draft),
-        facts={"What is new": draft.summary},
+        facts={"What is new": draft.summary} | _languages(request, draft),
         obstacle=published,
         part="publishing",
         below="published",
@@ -74,6 +74,17 @@ def _preview(request: Request) -> Preview:
         leave="Leave it a draft",
         command=f"cloudweb term publish {draft.id} --reason …",
     )
+
+
+def _languages(request: Request, draft: Terms) -> dict[str, str]:
+    """In which it is and is not, where there is more than one."""
+    languages = request.conf.terms_languages
+    if len(languages) == 1:
+        return {}
+    lacks = terms_languages.missing(request.db, draft, languages)
+    there = ", ".join(terms_languages.name(each) for each in languages if each not in lacks)
+    absent = ", ".join(map(terms_languages.name, lacks))
+    return {"Languages": there + (f"; not in {absent}" if lacks else "")}
 
 
 @view_config(
@@ -151,6 +162,7 @@ def withdraw(request: Request) -> Response:
             kind=earlier.format,
             requires_acceptance=found.requires_acceptance,
         )
+        terms_languages.copy(request.db, earlier, draft)
         path: str = request.route_path("admin.terms.publish", id=draft.id)
         return path
 

@@ -494,6 +494,11 @@ ROWS: dict[str, Row] = {
     "term add": _row(
         lambda s: (s.file("Be kind."), "--summary", "All"), "terms:add", details="text"
     ),
+    "term translate": _row(
+        lambda s: (s.draft(), "el", s.file("Φέρεστε ευγενικά.")),
+        "terms:translate",
+        details="language before after",
+    ),
     "term publish": _row(lambda s: (s.draft(),), "terms:publish", details="number text"),
     "term unschedule": _row(
         lambda s: (s.published("--at", "2027-06-01T00:00"),), "terms:unschedule", details="number"
@@ -640,6 +645,7 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "term accept": _always(*NOBODY),
     "term add": _no_file,
     "term publish": _always(*NOTHING),
+    "term translate": lambda s: (s.draft(), "xx", s.file("x")),
     "term unschedule": _always(*NOTHING),
     "token add": _always("--user", *NOBODY, "--name", "ci"),
     "token revoke": _always("--user", *NOBODY, "--name", "ci"),

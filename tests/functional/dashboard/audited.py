@@ -354,6 +354,11 @@ def _publish(site: Site) -> Any:
     return site.send(f"/admin/terms/{draft(site).id}/publish", phrase="publish")
 
 
+def _translate(site: Site) -> Any:
+    said = {"text": "Φέρεστε ευγενικά.", "summary": "Όλα"}
+    return site.send(f"/admin/terms/{draft(site).id}/text/el", **said)
+
+
 def _withdraw(site: Site) -> Any:
     draft(site, publish=True, requires_acceptance=False)
     other = {"text": "Be kinder.", "requires_acceptance": False}
@@ -640,6 +645,7 @@ ROWS: dict[str, Row] = {
     "admin.terms.edit": _row(_edit_terms, "terms:change", details=MOVED),
     "admin.terms.drop": _row(_drop_terms, "terms:drop", details="before summary"),
     "admin.terms.publish": _row(_publish, "terms:publish", details="number text"),
+    "admin.terms.translate": _row(_translate, "terms:translate", details="language before after"),
     "admin.terms.withdraw": _row(_withdraw, "terms:add", details="text"),
     "admin.terms.unschedule": _row(_unschedule, "terms:unschedule", details="number"),
     "admin.network.drain": _row(_network("drain"), "network:drain", details=MOVED),

@@ -152,7 +152,7 @@ def test_terms_do_nothing_whatever_is_in_them(app: webtest.TestApp, publish: Cal
     for number, kind in ((1, "html"), (2, "markdown")):
         publish(evil, kind=terms.TermsFormat(kind))
         page = app.get(f"/terms/{number}")
-        written = page.text.split('<article class="written">')[1].split("</article>")[0].lower()
+        written = page.text.split('<article class="written"')[1].split("</article>")[0].lower()
         for bad in (
             "script",
             "onclick",

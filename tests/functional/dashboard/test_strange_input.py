@@ -278,7 +278,10 @@ GONE = (
     *(f"/admin/users/{{n}}/{act.value}" for act in Act if act is not Act.ACTIVATE),
     *(
         f"/admin/terms/{{n}}{verb}"
-        for verb in ("", "/edit", "/publish", "/drop", "/withdraw", "/unschedule", "/acceptances")
+        for verb in (
+            *("", "/edit", "/text/el", "/publish", "/drop", "/withdraw", "/unschedule"),
+            "/acceptances",
+        )
     ),
     "/admin/terms/1..{n}",
     "/admin/regions/{n}",

@@ -1,0 +1,187 @@
+"""Terms of use in two languages: written, compared, published, read and accepted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import webtest
+
+from cloudweb.domain import identity, publishing, terms, terms_languages
+from cloudweb.models import (
+    Acceptance,
+    Role,
+    SessionFactory,
+    Terms,
+    TermsTranslation,
+    unit_of_work,
+)
+
+CLI = identity.system("cli")
+GREEK = "Φέρεστε ευγενικά.\n"
+
+
+@pytest.fixture
+def draft(sessions: SessionFactory) -> Callable[..., Terms]:
+    """Makes a draft, also in Greek, and publishes it if asked to."""
+
+    def go(text: str = "Be kind.\n", greek: str = GREEK, *, publish: bool = False) -> Terms:
+        with unit_of_work(sessions) as session:
+            made = terms.add(session, CLI, text=text, summary="rules")
+            said = {"text": greek, "summary": "κανόνες"}
+            if greek:
+                terms_languages.translate(session, CLI, made.id, "el", **said)
+            if publish:
+                publishing.publish(session, CLI, made.id, reason="tests")
+            return made
+
+    return go
+
+
+def greek_of(sessions: SessionFactory, terms_id: int) -> str | None:
+    with unit_of_work(sessions, write=False) as session:
+        found = terms.get(session, terms_id)
+        known = terms_languages.list_of(session, found).get("el")
+        return terms_languages.text_of(session, found, known) if known else None
+
+
+def test_a_draft_is_written_in_another_language_and_that_is_taken_away_again(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.OPERATOR)
+    made = draft(greek="")
+    page = app.get(f"/admin/terms/{made.id}/edit").click("Ελληνικά")
+    form = page.forms["act"]
+    form["text"], form["summary"] = "# Όροι\r\n\r\n" + "λ" * 5000, ""
+    refused = form.submit(status=400)
+    assert refused.html.find(id="summary-error")
+    form = refused.forms["act"]
+    assert form["text"].value.strip().endswith("λ" * 5000)
+    form["summary"] = "Όλα"
+    shown = form.submit(status=303).follow()
+    assert shown.html.find("article")["lang"] == "el"
+    assert shown.html.find("article").find(["h1", "h2"]).text == "Όροι"
+    assert "Be kind." in shown.click("English", index=-1).html.find("article").text
+    form = app.get(f"/admin/terms/{made.id}/text/el").forms["act"]
+    assert form["text"].value.strip().endswith("λ" * 5000)
+    form["text"] = ""
+    form.submit(status=303)
+    assert greek_of(sessions, made.id) is None
+
+
+def test_a_draft_that_somebody_else_changed_is_not_translated_unseen(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.OPERATOR)
+    made = draft()
+    form = app.get(f"/admin/terms/{made.id}/text/el").forms["act"]
+    with unit_of_work(sessions) as session:
+        session.execute(sa.update(Terms).values(version=Terms.version + 1))
+    form["text"] = "Άλλο"
+    moved = form.submit(status=409)
+    assert moved.forms["act"]["text"].value == "Άλλο"
+    assert greek_of(sessions, made.id) == GREEK
+
+
+def test_only_languages_of_the_settings_are_written_and_only_drafts(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable, sessions: SessionFactory
+) -> None:
+    made = draft()
+    sign_in(Role.VIEWER)
+    app.get(f"/admin/terms/{made.id}/text/el", status=403)
+    me = sign_in(Role.ADMIN)
+    for language in ("en", "de", "xx", "EL", "el-", "x" * 30):
+        app.get(f"/admin/terms/{made.id}/text/{language}", status=404)
+    form = app.get(f"/admin/terms/{made.id}/text/el").forms["act"]
+    with unit_of_work(sessions) as session:
+        session.execute(sa.update(Terms).values(requires_acceptance=False))
+        publishing.publish(session, me.identity, made.id, reason="tests")
+    form["text"] = "Άλλο"
+    form.submit(status=409)
+    assert "can no longer change" in app.get(f"/admin/terms/{made.id}/text/el")
+    assert greek_of(sessions, made.id) == GREEK
+
+
+def test_publishing_says_in_which_language_it_is_not(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable
+) -> None:
+    sign_in(Role.ADMIN)
+    whole, half = draft(), draft(greek="")
+    assert "English, Ελληνικά" in app.get(f"/admin/terms/{whole.id}/publish")
+    assert "English; not in Ελληνικά" in app.get(f"/admin/terms/{half.id}/publish")
+
+
+def test_each_language_is_compared_with_itself(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable
+) -> None:
+    sign_in(Role.VIEWER)
+    first, second = draft(), draft(greek="Φέρεστε ευγενικά, πάντα.\n")
+    page = app.get(f"/admin/terms/{first.id}..{second.id}")
+    assert "The texts are the same." in page
+    assert "0 words gone, 1 word new." in page.click("Ελληνικά")
+    only = draft(text="Be.\n", greek="Φέρεστε ευγενικά!\n")
+    greek = app.get(f"/admin/terms/{first.id}..{only.id}?lang=el")
+    assert "Only punctuation or spacing changed" in greek
+
+
+@pytest.mark.parametrize(
+    ("asked", "browser", "language"),
+    [
+        ("", "el-GR,el;q=0.9,en;q=0.8", "el"),
+        ("", "de,en;q=0.5", "en"),
+        ("", "", "en"),
+        ("?lang=el", "en", "el"),
+        ("?lang=en", "el", "en"),
+        ("?lang=xx", "el", "el"),
+        ("?lang=%00", "\x7f;;q=", "en"),
+    ],
+)
+def test_the_terms_are_read_in_the_language_asked_for(
+    asked: str, browser: str, language: str, app: webtest.TestApp, draft: Callable
+) -> None:
+    draft(publish=True)
+    page = app.get(f"/terms{asked}", headers={"Accept-Language": browser})
+    assert page.html.find("article")["lang"] == language
+    current = page.html.find("nav", attrs={"aria-label": "Languages"}).find(
+        attrs={"aria-current": "page"}
+    )
+    assert current["lang"] == language
+    draft(publish=True, greek="")
+    page = app.get("/terms", headers={"Accept-Language": "el"})
+    assert page.html.find("article")["lang"] == "en"
+    assert page.html.find("nav", attrs={"aria-label": "Languages"}) is None
+
+
+def test_the_ledger_says_which_text_was_read(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable, sessions: SessionFactory
+) -> None:
+    draft(publish=True)
+    sign_in(Role.OPERATOR)
+    page = app.get("/admin/", status=303).follow(headers={"Accept-Language": "el"})
+    assert "ευγενικά" in page.html.find("article").text
+    form = next(form for form in page.forms.values() if "accept" in form.fields)
+    refused = form.submit(status=400)
+    assert "ευγενικά" in refused.html.find("article").text, "in the language it was read in"
+    form["accept"] = True
+    form.submit(status=303)
+    with unit_of_work(sessions, write=False) as session:
+        [accepted] = session.scalars(sa.select(Acceptance))
+    assert accepted.text_digest == terms.digest(GREEK)
+
+
+def test_what_is_dropped_or_withdrawn_takes_its_translations_along(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.ADMIN)
+    dropped = draft()
+    app.get(f"/admin/terms/{dropped.id}/drop").forms["act"].submit(status=303)
+    with unit_of_work(sessions, write=False) as session:
+        assert session.scalars(sa.select(TermsTranslation)).all() == []
+    first, second = draft(publish=True), draft(text="Be rude.\n", greek="", publish=True)
+    with unit_of_work(sessions) as session:
+        session.execute(sa.update(Terms).values(requires_acceptance=False))
+    app.get(f"/admin/terms/{second.id}/withdraw").forms["act"].submit(status=303)
+    with unit_of_work(sessions, write=False) as session:
+        newest: Any = session.scalar(sa.select(sa.func.max(Terms.id)))
+    assert newest not in (first.id, second.id)
+    assert greek_of(sessions, newest) == GREEK
