@@ -36,6 +36,8 @@ class Permission(enum.StrEnum):
     SERVER_MOVE = "server:move"
     BACKEND_DRAIN = "backend:drain"
     BACKEND_ADOPT = "backend:adopt"
+    BACKEND_MANAGE = "backend:manage"
+    BACKEND_REMOVE = "backend:remove"
     CATALOGUE_MANAGE = "catalogue:manage"
     QUEUE_MANAGE = "queue:manage"
     OPERATION_MANAGE = "operation:manage"
@@ -68,6 +70,8 @@ GRANTS = {
     Permission.SERVER_MOVE: (Role.OPERATOR, Role.ADMIN),
     Permission.BACKEND_DRAIN: (Role.OPERATOR, Role.ADMIN),
     Permission.BACKEND_ADOPT: (Role.OPERATOR, Role.ADMIN),
+    Permission.BACKEND_MANAGE: (Role.OPERATOR, Role.ADMIN),
+    Permission.BACKEND_REMOVE: (Role.ADMIN,),
     Permission.QUEUE_MANAGE: (Role.OPERATOR, Role.ADMIN),
     Permission.OPERATION_MANAGE: (Role.OPERATOR, Role.ADMIN),
     Permission.RECONCILE_COMPARE: (Role.HELPDESK, Role.OPERATOR, Role.ADMIN),
@@ -94,6 +98,8 @@ MEANINGS = {
     Permission.SERVER_MOVE: "move a VM to another node, empty a node, change its role",
     Permission.BACKEND_DRAIN: "drain, undrain a backend, take it offline and back",
     Permission.BACKEND_ADOPT: "adopt a whole cluster",
+    Permission.BACKEND_MANAGE: "add a backend, change how it is reached",
+    Permission.BACKEND_REMOVE: "remove a backend",
     Permission.QUEUE_MANAGE: "apply or drop a dead letter",
     Permission.OPERATION_MANAGE: "cancel, retry an operation, cancel any job of a cluster",
     Permission.RECONCILE_COMPARE: "compare clusters with the database",

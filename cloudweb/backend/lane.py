@@ -292,7 +292,7 @@ class Lane:
         with unit_of_work(self._sessions) as session:
             backend = session.get(Backend, self.target.id, with_for_update=True)
             if backend is not None:
-                fleet.note_unreachable(backend, error.message)
+                fleet.note_unreachable(backend, _said(error))
 
     # --- following and refreshing -------------------------------------------------------------
 
@@ -360,6 +360,19 @@ class Lane:
             if backend is not None:
                 fleet.refresh(session, backend, report)
         self._breaker.answered()
+
+
+def _said(error: errors.RapiError) -> str:
+    """Why a cluster could not be asked, in words for whoever has to mend it."""
+    match error:
+        case errors.TlsFailed():
+            return f"Its certificate is not one we trust: {error.message}"
+        case errors.Unauthorized():
+            return f"It refuses our user or password: {error.message}"
+        case errors.Unreachable(maybe_sent=False):
+            return f"Nothing answers at its address: {error.message}"
+        case _:
+            return error.message
 
 
 def _arguments(operation: Operation, told: Mapping[str, str]) -> dict[str, object]:

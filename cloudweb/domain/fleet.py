@@ -18,6 +18,7 @@ from cloudweb.models import (
     Backend,
     BackendNetwork,
     BackendPin,
+    ClusterJob,
     EventSource,
     Flavor,
     Network,
@@ -253,6 +254,16 @@ def list_in_the_way(session: Session, backend: Backend) -> list[str]:
     return said
 
 
+def list_networks(session: Session, backend: Backend) -> list[str]:
+    """Networks of ours that are on a cluster, by their names there."""
+    query = (
+        sa.select(BackendNetwork.name)
+        .join(Network, Network.id == BackendNetwork.network_id)
+        .where(BackendNetwork.backend_id == backend.id, ~Network.deleted)
+    )
+    return list(session.scalars(query.order_by(BackendNetwork.id)))
+
+
 def remove(session: Session, identity: Identity, backend: Backend, *, reason: str) -> list[str]:
     """Forget a cluster; the names of networks of ours that stay on it.
 
@@ -264,14 +275,9 @@ def remove(session: Session, identity: Identity, backend: Backend, *, reason: st
     in_the_way = list_in_the_way(session, backend)
     if in_the_way:
         raise faults.Conflict(f"{backend.name} cannot be removed: {', '.join(in_the_way)}.")
-    mine = BackendNetwork.backend_id == backend.id
-    left = session.scalars(
-        sa.select(BackendNetwork.name)
-        .join(Network, Network.id == BackendNetwork.network_id)
-        .where(mine, ~Network.deleted)
-        .order_by(BackendNetwork.id)
-    ).all()
-    session.execute(sa.delete(BackendNetwork).where(mine))
+    left = list_networks(session, backend)
+    session.execute(sa.delete(BackendNetwork).where(BackendNetwork.backend_id == backend.id))
+    session.execute(sa.delete(ClusterJob).where(ClusterJob.backend_id == backend.id))
     nodes.keep(session, backend, ())
     audit.record(
         session,
@@ -281,17 +287,23 @@ def remove(session: Session, identity: Identity, backend: Backend, *, reason: st
         backend.id,
         reason=reason,
         name=backend.name,
-        left=list(left),
+        left=left,
     )
     backend.name = f"{backend.name} (removed, {backend.id})"[-128:]
     backend.number, backend.password_sealed = None, ""  # type: ignore[assignment]
     backend.offline, backend.drained, backend.removed = True, True, utc_now()
-    return list(left)
+    return left
 
 
 def refresh(session: Session, backend: Backend, report: ClusterReport) -> None:
-    """Keep what a cluster said of itself, and that it answered."""
+    """Keep what a cluster said of itself, and that it answered.
+
+    Of one that has never answered it must be the one that is meant.
+    """
     if backend.removed is not None:
+        return
+    if backend.refreshed is None and report.name != backend.name:
+        note_unreachable(backend, f"The cluster that answers is {report.name}, not {backend.name}.")
         return
     backend.hypervisor = report.hypervisor[:20]
     backend.disk_templates = list(report.disk_templates)

@@ -1,5 +1,7 @@
 """Networks as operators make and keep them: public ones, and anybody's."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -63,6 +65,14 @@ def create(
 def _check_name(name: str) -> None:
     if not name.strip() or len(name) > 255 or not readable(name):
         raise faults.BadRequest("A name is one line of 1 to 255 characters.")
+
+
+def list_public(session: Session) -> Sequence[Network]:
+    """The public networks that are meant for every cluster, by name."""
+    query = sa.select(Network).where(
+        Network.public == sa.true(), Network.backend_id.is_(None), Network.deleted == sa.false()
+    )
+    return session.scalars(query.order_by(Network.name)).all()
 
 
 def get(session: Session, network_id: int) -> Network:

@@ -29,6 +29,7 @@ FORMS = {
     "login": "Sign in",
     "vm-destroy": "Destroy",
     "drain": "Drain",
+    "backend-new": "Add backend",
     "operation-retry": "Retry operation",
     "terms-new": "Keep as a draft",
     "terms-publish": "Publish",

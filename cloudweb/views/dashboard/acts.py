@@ -53,6 +53,7 @@ class Kind(enum.StrEnum):
     CHOICE = "choice"
     MENU = "menu"
     TICK = "tick"
+    PASSWORD = "password"  # noqa: S105  (a kind of field, and the one name such a field has)
     TIME = "time"
 
 
@@ -71,6 +72,9 @@ class Field:
     options: Sequence[tuple[str, str, str]] = ()
     required: bool = False
     longest: int = 255
+
+    def __post_init__(self) -> None:
+        assert self.kind is not Kind.PASSWORD or self.name == "password"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -312,6 +316,8 @@ def _show(
 
 def _given(request: Request, field: Field) -> str:
     """What is in the field: what was sent, or what its page was asked for with."""
+    if field.kind is Kind.PASSWORD:
+        return ""
     given: str = request.GET.get(field.name, field.value)
     if request.method == "POST":
         given = text(request, field.name)

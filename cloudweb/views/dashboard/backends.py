@@ -68,8 +68,9 @@ BACKENDS = Listing(
         Column("version", "Ganeti", lambda row: row[0].ganeti_version),
         Column("refreshed", "As of", lambda row: row[0].refreshed),
     ),
-    nothing="There is no backend yet. A backend is one Ganeti cluster; add the first with cloudweb"
-    " backend add. It starts drained, so that nothing lands on it before you say so.",
+    nothing="There is no backend yet. A backend is one Ganeti cluster. On its master make a user of"
+    " the remote API who may write, in /var/lib/ganeti/rapi/users, then add it here. It starts"
+    " drained, so that nothing lands on it before you say so.",
 )
 
 

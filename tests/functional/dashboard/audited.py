@@ -213,6 +213,17 @@ def _drain(site: Site) -> Any:
     return site.send(f"/admin/backends/{site.make('backend').id}/drain")
 
 
+def _add_backend(site: Site) -> Any:
+    values = {"name": "gnt.example.org", "url": "https://gnt.example.org:5080"}
+    return site.send("/admin/backends/new", **values, username="cloudweb", password=PASSWORD)
+
+
+def _remove_backend(site: Site) -> Any:
+    backend = site.make("backend", drained=True)
+    path = f"/admin/backends/{backend.id}/remove"
+    return site.send(path, phrase=f"remove {backend.name}")
+
+
 def _undrain(site: Site) -> Any:
     return site.send(f"/admin/backends/{site.make('backend', drained=True).id}/undrain")
 
@@ -623,6 +634,9 @@ ROWS: dict[str, Row] = {
     "admin.node.evacuate": _row(
         _empty("evacuate"), "node:evacuate", "server:migrate", details="servers"
     ),
+    "admin.backend.new": _row(_add_backend, "backend:add", details="name url"),
+    "admin.backend.edit": _row(_backend("edit"), "backend:modify", details=MOVED),
+    "admin.backend.remove": _row(_remove_backend, "backend:remove", details="name"),
     "admin.backend.drain": _row(_drain, "backend:drain", details=MOVED),
     "admin.backend.undrain": _row(_undrain, "backend:undrain", details=MOVED),
     "admin.backend.offline": _row(_backend("offline"), "backend:offline", details=MOVED),
