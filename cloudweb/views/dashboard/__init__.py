@@ -75,7 +75,7 @@ _ROUTES = {
     "admin.terms.drop": f"/admin/terms/{_ID}/drop",
     "admin.terms.publish": f"/admin/terms/{_ID}/publish",
     "admin.terms.unschedule": f"/admin/terms/{_ID}/unschedule",
-    "admin.terms.translate": rf"/admin/terms/{_ID}/text/{{language:[A-Za-z-]{{2,20}}}}",
+    "admin.terms.translate": rf"/admin/terms/{_ID}/text/{{language:[A-Za-z0-9-]{{2,20}}}}",
     "admin.terms.withdraw": f"/admin/terms/{_ID}/withdraw",
     "admin.terms.acceptances": f"/admin/terms/{_ID}/acceptances",
     "admin.views": "/admin/views",
