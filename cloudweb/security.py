@@ -93,7 +93,7 @@ GRANTS = {
 
 MEANINGS = {
     Permission.DASHBOARD_VIEW: "see every page, search, export lists",
-    Permission.SERVER_ACT: "start, shut down, reboot, suspend a VM; mail its owner",
+    Permission.SERVER_ACT: "start, shut down, reboot, suspend, lock a VM; mail its owner",
     Permission.SERVER_DESTROY: "destroy a VM, remove instances without a server",
     Permission.SERVER_MOVE: "move a VM to another node, empty a node, change its role",
     Permission.BACKEND_DRAIN: "drain, undrain a backend, take it offline and back",

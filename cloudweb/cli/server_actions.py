@@ -20,6 +20,7 @@ from cloudweb.domain import (
     accounts,
     fleet,
     handovers,
+    locks,
     notices,
     server_lists,
     server_metadata,
@@ -208,6 +209,36 @@ def unsuspend(door: Door, server_ids: tuple[int, ...], mailed: bool, as_json: bo
 
     mail = "unsuspend" if mailed else ""
     _each(door, server_ids, act, "is not suspended", as_json=as_json, mail=mail)
+
+
+@click.command()
+@_ids
+@reason_option
+@dry_run
+@printing.as_json
+@pass_door
+def lock(door: Door, server_ids: tuple[int, ...], as_json: bool) -> None:
+    """Lock servers: nobody shuts one down, reboots, suspends or destroys it until "unlock"."""
+
+    def act(session: Session, server_id: int) -> None:
+        locks.lock(session, door.identity, server_id)
+
+    _each(door, server_ids, act, "is locked", as_json=as_json)
+
+
+@click.command()
+@_ids
+@reason_option
+@dry_run
+@printing.as_json
+@pass_door
+def unlock(door: Door, server_ids: tuple[int, ...], as_json: bool) -> None:
+    """Let locked servers be shut down and destroyed again."""
+
+    def act(session: Session, server_id: int) -> None:
+        locks.unlock(session, door.identity, server_id)
+
+    _each(door, server_ids, act, "is not locked", as_json=as_json)
 
 
 @click.command()

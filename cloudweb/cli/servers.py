@@ -32,6 +32,8 @@ _LATE = {
     "create": ("server_actions:create", "Make a server for a user."),
     "failover": ("moving:failover", "Shut a server down and start it on another node."),
     "inspect": ("inspecting:server", "Show a server, and its instance as its cluster has it."),
+    "lock": ("server_actions:lock", "Lock servers against accidents."),
+    "unlock": ("server_actions:unlock", "End that."),
     "mail": ("server_actions:mail", "Write to the owners of servers."),
     "modify": ("server_actions:modify", "Change what is known of a server."),
     "reboot": ("server_actions:reboot", "Have servers rebooted."),
@@ -123,6 +125,7 @@ def server_row(each: ServerRow) -> dict[str, Any]:
         "ipv4": each.ipv4,
         "open_operation": each.open_operation,
         "suspended": each.server.suspended,
+        "locked": each.server.locked,
         "deleted": each.server.deleted,
         "created": each.server.created,
     }

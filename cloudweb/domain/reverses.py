@@ -1,8 +1,6 @@
 """The reverse of what can be undone: by the action the audit knows it by."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,11 +9,11 @@ from cloudweb.domain import (
     catalogue,
     drains,
     fleet,
+    locks,
     moves,
     node_roles,
     operator_networks,
-    pool_care,
-    pools,
+    pool_reverses,
     promoted,
     registration,
     saved_views,
@@ -25,6 +23,7 @@ from cloudweb.domain import (
 )
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.node_roles import Change
+from cloudweb.domain.undoable import Reverse, Step, lock_row
 from cloudweb.models import (
     Backend,
     CatalogueFlavor,
@@ -32,9 +31,6 @@ from cloudweb.models import (
     Network,
     Operation,
     OperationState,
-    Pool,
-    PoolUse,
-    PoolValue,
     SavedView,
     Server,
     User,
@@ -42,47 +38,12 @@ from cloudweb.models import (
 )
 from cloudweb.specifications import Specification
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that was done: the action, on what, and what the audit says of it."""
-
-    action: str
-    target: str
-    details: Mapping[str, Any]
-
-    @property
-    def id(self) -> int:
-        """The number of what it was done to; 0 for what has none."""
-        return int(self.target) if self.target.isascii() and self.target.isdigit() else 0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reverse:
-    """How to undo one kind of act, and what it takes.
-
-    ``left`` is how the world is as far as the act goes, locked: it must not have moved since.
-    """
-
-    permission: str
-    left: Callable[[Session, Step], object]
-    do: Callable[[Session, Identity, Step], object]
-    words: str
-    """What undoing brings about."""
-    can: Callable[[Step], bool] = lambda _step: True
-
-
-def _lock(session: Session, table: Any, where: sa.ColumnElement[bool]) -> Any:
-    query = sa.select(table).where(where).with_for_update()
-    return session.scalar(query.execution_options(populate_existing=True))
-
-
 # --- servers ------------------------------------------------------------------------------------
 
 
 def _asked(session: Session, step: Step) -> object:
     """What was last asked of a server, and whether that failed."""
-    _lock(session, Server, Server.id == step.id)
+    lock_row(session, Server, Server.id == step.id)
     newest = session.execute(
         sa.select(Operation.id, Operation.state)
         .where(Operation.server_id == step.id)
@@ -93,8 +54,13 @@ def _asked(session: Session, step: Step) -> object:
     return newest and (newest.id, newest.state in failed)
 
 
+def _locked(session: Session, step: Step) -> object:
+    server = lock_row(session, Server, Server.id == step.id)
+    return server and (server.locked, server.deleted)
+
+
 def _suspended(session: Session, step: Step) -> object:
-    server = _lock(session, Server, Server.id == step.id)
+    server = lock_row(session, Server, Server.id == step.id)
     return server and (server.suspended, server.deleted, _asked(session, step))
 
 
@@ -108,7 +74,7 @@ def _unsuspend(session: Session, identity: Identity, step: Step) -> None:
 
 
 def _backend_left(session: Session, step: Step) -> object:
-    backend = _lock(session, Backend, Backend.id == step.id)
+    backend = lock_row(session, Backend, Backend.id == step.id)
     return drains.token(backend) if backend is not None else None
 
 
@@ -121,7 +87,7 @@ def _backend(setter: Callable[..., bool], **values: bool) -> Callable[..., objec
 
 
 def _network_left(session: Session, step: Step) -> object:
-    network = _lock(session, Network, Network.id == step.id)
+    network = lock_row(session, Network, Network.id == step.id)
     return network and (network.drained, network.deleted, network.state.value)
 
 
@@ -160,64 +126,11 @@ def _node(session: Session, identity: Identity, step: Step) -> object:
     return node_roles.change(session, identity, backend, node, to=change, reason=identity.reason)
 
 
-# --- pools --------------------------------------------------------------------------------------
-
-
-def _values_left(session: Session, step: Step) -> object:
-    pool = _lock(session, Pool, Pool.id == step.id)
-    if pool is None:
-        return None
-    numbers = [pools.number_of(pool, text) for text in step.details["values"]]
-    rows = session.execute(
-        sa.select(PoolValue.number, PoolValue.use, PoolValue.reason)
-        .where(PoolValue.pool_id == pool.id, PoolValue.number.in_(numbers))
-        .order_by(PoolValue.number)
-        .with_for_update()
-    )
-    return [(row.number, row.use.value, row.reason) for row in rows]
-
-
-def _unreserve(session: Session, identity: Identity, step: Step) -> object:
-    pool = pools.get(session, step.id)
-    return pool_care.release(session, identity, pool, step.details["values"])
-
-
-def _unrelease(session: Session, identity: Identity, step: Step) -> object:
-    pool, values = pools.get(session, step.id), step.details["values"]
-    return pool_care.reserve(session, identity, pool, values, reason=identity.reason)
-
-
-def _pool_left(session: Session, step: Step) -> object:
-    pool = _lock(session, Pool, Pool.id == step.id)
-    if pool is None:
-        return None
-    uses = sa.select(PoolValue.use, sa.func.count()).where(PoolValue.pool_id == pool.id)
-    rows = session.execute(uses.group_by(PoolValue.use))
-    return pool.size, sorted((use.value, count) for use, count in rows)
-
-
-def _size_left(session: Session, step: Step) -> object:
-    pool = _lock(session, Pool, Pool.id == step.id)
-    if pool is None:
-        return None
-    taken = sa.select(sa.func.count()).where(
-        PoolValue.pool_id == pool.id,
-        PoolValue.number >= step.details["before"],
-        PoolValue.use == PoolUse.HELD,
-    )
-    return pool.size, session.scalar(taken)
-
-
-def _unextend(session: Session, identity: Identity, step: Step) -> None:
-    pool = pools.get(session, step.id)
-    pools.resize(session, identity, pool, size=step.details["before"])
-
-
 # --- people -------------------------------------------------------------------------------------
 
 
 def _user_left(session: Session, step: Step) -> object:
-    user = _lock(session, User, User.id == step.id)
+    user = lock_row(session, User, User.id == step.id)
     return user and (user.state.value, user.role.value, user.verified is not None)
 
 
@@ -232,7 +145,7 @@ def _user(session: Session, identity: Identity, step: Step) -> object:
 
 
 def _flavor_left(session: Session, step: Step) -> object:
-    row = _lock(session, CatalogueFlavor, CatalogueFlavor.flavor_id == step.target)
+    row = lock_row(session, CatalogueFlavor, CatalogueFlavor.flavor_id == step.target)
     if row is None:
         return None
     there = sa.select(CatalogueNode.infrastructure_id).where(CatalogueNode.catalogue_id == row.id)
@@ -279,6 +192,18 @@ REVERSES: Mapping[str, Reverse] = {
         _suspended,
         _unsuspend,
         "Its owner may act on it again; if it was shut down by this, it is started.",
+    ),
+    "server:lock": Reverse(
+        "server:act",
+        _locked,
+        lambda session, identity, step: locks.unlock(session, identity, step.id),
+        "It can be shut down and destroyed again.",
+    ),
+    "server:unlock": Reverse(
+        "server:act",
+        _locked,
+        lambda session, identity, step: locks.lock(session, identity, step.id),
+        "It is locked again.",
     ),
     "server:unsuspend": Reverse(
         "server:act",
@@ -330,23 +255,7 @@ REVERSES: Mapping[str, Reverse] = {
         )
         for change in Change
     },
-    "pool:create": Reverse(
-        "pool:manage",
-        _pool_left,
-        lambda session, identity, step: pool_care.remove(
-            session, identity, pools.get(session, step.id)
-        ),
-        "The pool is removed again.",
-    ),
-    "pool:reserve": Reverse("pool:manage", _values_left, _unreserve, "They can be handed out."),
-    "pool:release": Reverse("pool:manage", _values_left, _unrelease, "They are reserved again."),
-    "pool:resize": Reverse(
-        "pool:manage",
-        _size_left,
-        _unextend,
-        "The pool is as large as before.",
-        can=lambda step: bool(step.details["after"] > step.details["before"]),
-    ),
+    **pool_reverses.REVERSES,
     "promoted:create": Reverse(
         "catalogue:manage", _flavor_left, _unpromote, "It is recommended no longer."
     ),

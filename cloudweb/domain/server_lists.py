@@ -62,6 +62,7 @@ FIELDS = Fields(
     updated=Server.updated,
     deleted=Server.deleted,
     suspended=Server.suspended,
+    locked=Server.locked,
     differs=Field.of(sides.differs(), nullable=False),
     ipv4=Field.of(_FIRST_NIC, nullable=True),
 )

@@ -161,7 +161,9 @@ def _act(
     server = for_action(session, identity, server_id)
     if opcode == states.REBOOT and server.state is not OperState.STARTED:
         raise faults.BadRequest("Server not in ACTIVE state.")
-    if opcode == states.STARTUP and server.suspended:
+    if opcode != states.STARTUP:
+        check_locked(server)
+    elif server.suspended:
         raise faults.Conflict("Server is suspended.")
     operation = operations.enqueue(session, identity, server, opcode, arguments)
     audit.record(session, identity, f"server:{verb}", "server", server.id, operation=operation)
@@ -208,6 +210,12 @@ def check_suspended(identity: Identity, *, suspended: bool) -> None:
         raise faults.Forbidden("Administratively Suspended VM")
 
 
+def check_locked(server: Server) -> None:
+    """Raise Conflict for a server that is locked against accidents."""
+    if server.locked:
+        raise faults.Conflict("Server is locked.")
+
+
 def check_online(session: Session, server: Server) -> None:
     """Raise ServiceUnavailable when nothing can be asked of the server's cluster."""
     if session.scalar(sa.select(Backend.offline).where(Backend.id == server.backend_id)):
@@ -223,6 +231,7 @@ def delete(session: Session, identity: Identity, server_id: int) -> Operation | 
     server = lock(session, identity, server_id)
     if operations.has_open(session, server, states.REMOVE):
         return None
+    check_locked(server)
     if unbuilt.discard(session, server):
         audit.record(session, identity, "server:delete", "server", server.id, unsent=True)
         return None

@@ -15,13 +15,14 @@ def suspend(
     """Keep the owner from the server, and have it shut down if it runs; suspended twice is once.
 
     None where nothing is asked of its cluster. Where the cluster is offline it runs on. Raises
-    ItemNotFound, BadRequest (deleted, no reason), BuildInProgress.
+    ItemNotFound, BadRequest (deleted, no reason), BuildInProgress, Conflict (locked).
     """
     server, reason = servers.lock(session, identity, server_id), texts.reason(reason)
     if server.state is OperState.BUILD:
         raise faults.BuildInProgress()
     if server.suspended:
         return None
+    servers.check_locked(server)
     server.suspended = True
     ran = server.state is OperState.STARTED and _can_be_asked(session, server)
     operation = None

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from cloudweb import faults
 from cloudweb.domain import audit, forms, reverses
 from cloudweb.domain.identity import Identity
-from cloudweb.domain.reverses import Reverse, Step
+from cloudweb.domain.undoable import Reverse, Step
 from cloudweb.models import AuditEntry, Outcome, Undo, utc_now
 
 GOOD_FOR = dt.timedelta(minutes=10)

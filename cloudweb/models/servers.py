@@ -63,6 +63,8 @@ class Server(Base):
     build_percentage: Mapped[int] = mapped_column(default=0)
     suspended: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether its owner may do nothing with it."""
+    locked: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether nobody may shut it down, reboot, suspend or destroy it."""
     node: Mapped[str255 | None]
     """Where its cluster last had it; no version moves with it."""
     created: Mapped[created]

@@ -26,6 +26,8 @@ _ROUTES = {
     "admin.vm.reboot": f"/admin/vms/{_ID}/reboot",
     "admin.vm.suspend": f"/admin/vms/{_ID}/suspend",
     "admin.vm.unsuspend": f"/admin/vms/{_ID}/unsuspend",
+    "admin.vm.lock": f"/admin/vms/{_ID}/lock",
+    "admin.vm.unlock": f"/admin/vms/{_ID}/unlock",
     "admin.vm.destroy": f"/admin/vms/{_ID}/destroy",
     "admin.vm.migrate": f"/admin/vms/{_ID}/migrate",
     "admin.vm.failover": f"/admin/vms/{_ID}/failover",

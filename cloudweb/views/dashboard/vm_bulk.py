@@ -11,11 +11,11 @@ from pyramid.view import view_config
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import forms, notices, servers, states, suspensions
+from cloudweb.domain import forms, locks, notices, servers, states, suspensions
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.notices import NOTICES
 from cloudweb.domain.server_lists import ServerRow
-from cloudweb.models import OPEN_STATES, Backend, Operation, OperState, SentForm
+from cloudweb.models import OPEN_STATES, Backend, Operation, OperState, SentForm, Server
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, noticing, pages
 from cloudweb.views.dashboard.acts import Item, Preview
@@ -25,6 +25,14 @@ from cloudweb.views.dashboard.vm_choice import chosen, chosen_ids
 from cloudweb.views.dashboard.vm_lists import ACTS
 
 _Act = Callable[[Session, Identity, int], Operation | None]
+
+
+def _lock(session: Session, identity: Identity, server_id: int) -> None:
+    locks.lock(session, identity, server_id)
+
+
+def _unlock(session: Session, identity: Identity, server_id: int) -> None:
+    locks.unlock(session, identity, server_id)
 
 
 def _unsuspend(session: Session, identity: Identity, server_id: int) -> None:
@@ -48,6 +56,8 @@ _ACTS: Mapping[str, tuple[str, _Act]] = {
         ),
     ),
     "unsuspend": ("Their owners can start and use them again.", _unsuspend),
+    "lock": ("Nobody can shut down, reboot, suspend or destroy them by accident.", _lock),
+    "unlock": ("They can be shut down and destroyed again.", _unlock),
     "destroy": (
         "Their disks are destroyed with all that is on them. Nobody can bring them back.",
         servers.delete,
@@ -55,7 +65,7 @@ _ACTS: Mapping[str, tuple[str, _Act]] = {
 }
 
 
-_REASONS = {"destroy": "required", "suspend": "required", "start": ""}
+_REASONS = {"destroy": "required", "suspend": "required", "start": "", "lock": ""}
 
 
 def _verb(request: Request) -> str:
@@ -77,7 +87,7 @@ def _preview(request: Request) -> Preview:
     owners = {row.owner for row in rows}
     to = noticing.owners(request, [item.id for item in doable])
     return Preview(
-        **noticing.shown(NOTICES[verb], to),
+        **noticing.shown(NOTICES[verb], to) if verb in NOTICES else {},
         title=f"{word} {many}",
         verb=f"{word} {many}",
         section="vms",
@@ -137,32 +147,50 @@ def _now(row: ServerRow) -> str:
     return f"{word}, {word_of(row.open_operation).lower()}" if row.open_operation else word
 
 
+_FLAGS: Mapping[str, tuple[str, bool, str]] = {
+    "lock": ("locked", True, "It is locked already."),
+    "unlock": ("locked", False, "It is not locked."),
+    "unsuspend": ("suspended", False, "It is not suspended."),
+}
+"""What only sets something down: what, to what, and why not where it is so already."""
+
+
 def _why_not(row: ServerRow, verb: str, *, offline: bool, going: bool) -> str:
     """Why one is skipped, in words; the domain refuses by its own rules."""
-    state = row.server.state
     if row.server.deleted:
         return "It has been deleted."
     if going:
         return "It is being destroyed."
-    if offline and verb not in ("suspend", "unsuspend"):
+    if verb in _FLAGS:
+        flag, wanted, already = _FLAGS[verb]
+        return already if getattr(row.server, flag) is wanted else ""
+    if row.server.locked and verb != "start":
+        return "It is locked. Unlock it first."
+    if verb == "suspend":
+        return _why_not_suspended(row.server)
+    if offline:
         return "Its cluster is offline."
-    if verb == "destroy":
-        return ""
-    if verb == "unsuspend":
-        return "" if row.server.suspended else "It is not suspended."
-    if verb == "suspend" and row.server.suspended:
+    return "" if verb == "destroy" else _why_not_run(row.server, verb)
+
+
+def _why_not_suspended(server: Server) -> str:
+    if server.suspended:
         return "It is suspended already."
+    return "It is still being built." if server.state is OperState.BUILD else ""
+
+
+def _why_not_run(server: Server, verb: str) -> str:
+    """Why one cannot be started, shut down or rebooted."""
+    state = server.state
     if state is OperState.BUILD:
         return "It is still being built."
-    if verb == "suspend":
-        return ""
     if state is OperState.ERROR:
         return "It was never built; it can only be destroyed."
-    if verb == "start":
-        if row.server.suspended:
-            return "It is suspended."
-        return "It is running." if state is OperState.STARTED else ""
-    return "" if state is OperState.STARTED else "It is not running."
+    if verb != "start":
+        return "" if state is OperState.STARTED else "It is not running."
+    if server.suspended:
+        return "It is suspended."
+    return "It is running." if state is OperState.STARTED else ""
 
 
 @view_config(
@@ -178,7 +206,9 @@ def act(request: Request) -> Response:
         form.items = [_do(request, run, item) | {"verb": verb} for item in preview.items]
         refused = {each["name"] for each in form.items if each["result"] == "refused"}
         left = [notices.without(owner, refused) for owner in to]
-        noticing.send(request, NOTICES[verb], [owner for owner in left if owner.servers], reason)
+        if verb in NOTICES:
+            told = [owner for owner in left if owner.servers]
+            noticing.send(request, NOTICES[verb], told, reason)
         path: str = request.route_path("admin.form", key=form.key)
         return path
 

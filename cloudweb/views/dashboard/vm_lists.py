@@ -42,6 +42,7 @@ VMS = Listing(
         Column("ipv4", "Address", lambda row: row.ipv4),
         Column("node", "Node", lambda row: row.server.node, "name"),
         Column("suspended", "Suspended", lambda row: "yes" if row.server.suspended else "no"),
+        Column("locked", "Locked", lambda row: "yes" if row.server.locked else "no"),
         Column("created", "Created", lambda row: row.server.created),
     ),
     nothing="There is no VM yet. A user makes one with their token: POST /api/v1.1/servers.",
@@ -54,6 +55,8 @@ ACTS = {
     "reboot": ("Reboot", Permission.SERVER_ACT),
     "suspend": ("Suspend", Permission.SERVER_ACT),
     "unsuspend": ("Unsuspend", Permission.SERVER_ACT),
+    "lock": ("Lock", Permission.SERVER_ACT),
+    "unlock": ("Unlock", Permission.SERVER_ACT),
     "mail": ("Mail", Permission.SERVER_ACT),
     "destroy": ("Destroy", Permission.SERVER_DESTROY),
 }

@@ -12,6 +12,7 @@ from cloudweb.domain import (
     audit,
     fleet,
     forms,
+    locks,
     operation_lists,
     server_lists,
     server_views,
@@ -105,7 +106,12 @@ def _obstacles(row: ServerRow, recent: Sequence[OperationRow], backend: Backend)
         reboot = shutdown = "It is not running."
     if row.server.suspended:
         start, suspend = start or "It is suspended.", "It is suspended already."
+    if row.server.locked:
+        locked = "It is locked. Unlock it first."
+        shutdown, reboot = shutdown or locked, reboot or locked
+        suspend, destroy = suspend or locked, destroy or locked
     return {
+        "unlock": "" if row.server.locked else "It is not locked.",
         "suspend": suspend,
         "unsuspend": "" if row.server.suspended else "It is not suspended.",
         "start": all_but_destroy or start,
@@ -159,7 +165,9 @@ def _preview(request: Request, verb: str, *fields: Field) -> Preview:
     backend = fleet.get(request.db, server.backend_id)
     open_ones = [r.operation for r in recent if r.operation.state in OPEN_STATES]
     words = ", ".join(word_of(operation.opcode) for operation in open_ones)
-    noticed = noticing.shown(NOTICES[_verb(request)], noticing.owners(request, [server.id]))
+    noticed = {}
+    if notice := NOTICES.get(_verb(request)):
+        noticed = noticing.shown(notice, noticing.owners(request, [server.id]))
     return Preview(
         fields=(*fields, *noticed.pop("fields", ())),
         reason="optional",
@@ -254,6 +262,37 @@ def unsuspend(request: Request) -> Response:
 
     name = server_lists.get_row(request.db, _id(request)).server.name
     return acts.at_once(request, do, title=f"Unsuspend {name}")
+
+
+@view_config(route_name="admin.vm.lock", request_method="POST", permission=Permission.SERVER_ACT)
+def lock(request: Request) -> Response:
+    """POST /admin/vms/{id}/lock: at once."""
+
+    def do() -> str:
+        locks.lock(request.db, request.identity, _id(request))
+        return _done(request, "lock")
+
+    name = server_lists.get_row(request.db, _id(request)).server.name
+    return acts.at_once(request, do, title=f"Lock {name}")
+
+
+@view_config(
+    route_name="admin.vm.unlock", request_method=("GET", "POST"), permission=Permission.SERVER_ACT
+)
+def unlock(request: Request) -> Response:
+    """GET, POST /admin/vms/{id}/unlock."""
+
+    def make() -> Preview:
+        return dataclasses.replace(
+            _preview(request, "Unlock"),
+            follows=("It can be shut down, rebooted, suspended and destroyed again.",),
+        )
+
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
+        locks.unlock(request.db, request.identity, _id(request))
+        return _done(request, "unlock")
+
+    return acts.respond(request, make, do)
 
 
 SUSPENDING = (

@@ -480,6 +480,8 @@ ROWS: dict[str, Row] = {
     ),
     "server reboot": _row(lambda s: (s.server().id,), "server:reboot", operation=True),
     "server remove": _row(lambda s: (s.server().id, "--yes"), "server:delete", operation=True),
+    "server lock": _row(lambda s: (s.server().id,), "server:lock", details=MOVED),
+    "server unlock": _row(lambda s: (s.server(locked=True).id,), "server:unlock", details=MOVED),
     "server suspend": _row(lambda s: (s.server().id,), "server:suspend", operation=True),
     "server unsuspend": _row(
         lambda s: (s.server(suspended=True).id,), "server:unsuspend", details=MOVED
@@ -637,6 +639,8 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "server mail": _always(*NOTHING, "--subject", "x", "--text", "y"),
     "server modify": _always(*NOTHING, "--name", "other"),
     "server reboot": _always(*NOTHING),
+    "server lock": _always(*NOTHING),
+    "server unlock": _always(*NOTHING),
     "server suspend": _always(*NOTHING),
     "server unsuspend": _always(*NOTHING),
     "server remove": _always(*NOTHING, "--yes"),

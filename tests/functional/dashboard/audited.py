@@ -155,6 +155,10 @@ def _vm(verb: str, page: str = "", **values: Any) -> Story:
     return send
 
 
+def _locked(site: Site) -> Any:
+    return site.send(f"/admin/vms/{site.make('server', locked=True).id}/unlock")
+
+
 def _suspended(site: Site) -> Any:
     path = f"/admin/vms/{site.make('server', state=OperState.STOPPED, suspended=True).id}"
     return site.send(path, f"{path}/unsuspend")
@@ -613,6 +617,8 @@ ROWS: dict[str, Row] = {
     "admin.vm.start": _row(_vm("start", "/admin/vms/{id}"), "server:start", operation=True),
     "admin.vm.shutdown": _row(_vm("shutdown"), "server:shutdown", operation=True),
     "admin.vm.reboot": _row(_vm("reboot"), "server:reboot", operation=True),
+    "admin.vm.lock": _row(_vm("lock", "/admin/vms/{id}"), "server:lock", details=MOVED),
+    "admin.vm.unlock": _row(_locked, "server:unlock", details=MOVED),
     "admin.vm.suspend": _row(_vm("suspend"), "server:suspend", details=MOVED, operation=True),
     "admin.vm.unsuspend": _row(_suspended, "server:unsuspend", details=MOVED),
     "admin.vm.destroy": _row(
