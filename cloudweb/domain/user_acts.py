@@ -93,11 +93,17 @@ def token(session: Session, user: User, act: Act) -> str:
 
 
 def end_sessions(
-    session: Session, identity: Identity, user: User, *, tokens: bool, reason: str
+    session: Session,
+    identity: Identity,
+    user: User,
+    *,
+    only: int | None = None,
+    tokens: bool,
+    reason: str,
 ) -> int:
-    """End every session of the locked user, and revoke their tokens if asked; how many sessions.
+    """End every session of the locked user, or one, and revoke their tokens if asked.
 
-    Raises BadRequest.
+    How many sessions ended. Raises BadRequest.
     """
     reason = texts.reason(reason)
     revoked = 0
@@ -108,14 +114,24 @@ def end_sessions(
             .values(revoked=utc_now())
         )
         revoked = int(done.rowcount)  # type: ignore[attr-defined]
-    ended = registration.end_sessions(session, user.id)
+    if only is None:
+        ended = registration.end_sessions(session, user.id)
+        audit.record(
+            *(session, identity, "session:end-all", "user", user.id),
+            reason=reason,
+            sessions=ended,
+            tokens=revoked,
+        )
+        return ended
+    one = (WebSession.id == only, WebSession.user_id == user.id)
+    done = session.execute(sa.delete(WebSession).where(*one))
     audit.record(
-        *(session, identity, "session:end-all", "user", user.id),
+        *(session, identity, "session:end", "user", user.id),
         reason=reason,
-        sessions=ended,
+        ended=only,
         tokens=revoked,
     )
-    return ended
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 def write(

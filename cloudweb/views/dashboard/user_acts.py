@@ -7,7 +7,7 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import quotas, registration, user_acts
+from cloudweb.domain import quotas, registration, user_acts, web_sessions
 from cloudweb.domain.user_acts import Act
 from cloudweb.models import Resource, Role, SentForm, User, UserState
 from cloudweb.security import MEANINGS, Permission, allows
@@ -231,7 +231,10 @@ def _powers(role: Role) -> str:
 
 @view(Act.SESSIONS)
 def end_sessions(request: Request) -> Response:
-    """GET, POST /admin/users/{id}/sessions: out everywhere, and their tokens revoked if asked."""
+    """GET, POST /admin/users/{id}/sessions?session=: out everywhere, or of one browser.
+
+    Their tokens are revoked if asked.
+    """
 
     def make(user: User) -> Preview:
         there = user_acts.preview(request.db, user, Act.SESSIONS)
@@ -244,15 +247,34 @@ def end_sessions(request: Request) -> Response:
                 "They can sign in again at once. To keep them out, deactivate them.",
             ),
             phrase=user.email,
-            fields=(also,) if there.tokens else (),
+            fields=(*_which(request, user), *((also,) if there.tokens else ())),
             command=f"cloudweb user sign-out {user.email} --reason …",
         )
 
     def change(user: User, reason: str) -> None:
         tokens = acts.text(request, "tokens") == "yes"
-        user_acts.end_sessions(*(request.db, request.identity, user), tokens=tokens, reason=reason)
+        only = acts.text(request, "session")
+        user_acts.end_sessions(
+            *(request.db, request.identity, user),
+            only=int(only) if only else None,
+            tokens=tokens,
+            reason=reason,
+        )
 
     return respond(request, Act.SESSIONS, make, change)
+
+
+def _which(request: Request, user: User) -> tuple[Field, ...]:
+    """Which of their sessions, where there is more than one."""
+    there = web_sessions.list_own(request.db, user.id)
+    if len(there) < 2:
+        return ()
+    each = [
+        (str(one.id), f"{one.agent or 'unknown'}, {one.address or 'no address'}", "")
+        for one in there
+    ]
+    options = [("", "all of them", ""), *each]
+    return (Field("session", "Which sessions end", Kind.MENU, options=options),)
 
 
 @view(Act.QUOTA)

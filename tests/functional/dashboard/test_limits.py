@@ -60,3 +60,14 @@ def test_a_user_has_links_to_all_that_is_theirs(
     for words in ("0 networks", "0 addresses", "0 images"):
         assert not page.click(words).html.select("tbody tr")
     assert owner.user.email in page.click("What the audit says of them")
+
+
+def test_the_list_needs_few_statements_however_many_limits_there_are(
+    app: webtest.TestApp, sign_in: Callable, make_user: Callable, count_statements: Callable
+) -> None:
+    sign_in(Role.ADMIN)
+    for _ in range(30):
+        make_user()
+    with count_statements() as counter:
+        app.get("/admin/users?per_page=25")
+    assert len(counter) <= 12, counter.statements
