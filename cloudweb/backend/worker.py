@@ -26,6 +26,7 @@ from cloudweb.backend.target import Target
 from cloudweb.domain import (
     address_history,
     audit_chain,
+    capacity,
     fleet,
     forms,
     handovers,
@@ -141,6 +142,7 @@ class Worker:
             expired = interventions.list_unanswered(session, after_s=after_s)
         with unit_of_work(self._sessions) as session:
             pool_days.note(session)
+            capacity.note_hours(session)
         for operation_id in expired:
             with unit_of_work(self._sessions) as session:
                 if interventions.expire(session, operation_id):

@@ -127,6 +127,16 @@ def get(session: Session, record_id: int) -> ComparisonRow:
     return ComparisonRow(*row)
 
 
+def newest(session: Session, backend: Backend) -> ComparisonRecord | None:
+    """The last comparison of a cluster that was written down; one statement."""
+    return session.scalar(
+        sa.select(ComparisonRecord)
+        .where(ComparisonRecord.backend_id == backend.id)
+        .order_by(ComparisonRecord.id.desc())
+        .limit(1)
+    )
+
+
 def find_before(session: Session, record: ComparisonRecord) -> int | None:
     """The comparison of the same cluster, or of the pools, before this one."""
     return session.scalar(

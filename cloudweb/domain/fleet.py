@@ -376,6 +376,13 @@ def fits(backend: Backend, flavor: Flavor) -> bool:
     )
 
 
+def cpu_room(backend: Backend) -> int:
+    """How many more servers its processors are for."""
+    return max(
+        0, (backend.cpu_total * _SERVERS_PER_CPU - 1) // _CPUS_PER_SERVER - backend.instances
+    )
+
+
 def score(backend: Backend) -> float:
     """How loaded a cluster is; the lowest wins. Unknown totals count as full.
 

@@ -14,7 +14,14 @@ from cloudweb.models.accounts import (
 from cloudweb.models.address_uses import AddressUse
 from cloudweb.models.adoptions import Adoption, AdoptionState, AdoptionStep
 from cloudweb.models.audit import AuditChain, AuditEntry, Outcome
-from cloudweb.models.backends import MAX_BACKENDS, Backend, BackendPin, EventSource, Node
+from cloudweb.models.backends import (
+    MAX_BACKENDS,
+    Backend,
+    BackendHour,
+    BackendPin,
+    EventSource,
+    Node,
+)
 from cloudweb.models.catalogue import (
     CatalogueFlavor,
     CatalogueNode,
@@ -84,6 +91,7 @@ __all__ = [
     "AuditChain",
     "AuditEntry",
     "Backend",
+    "BackendHour",
     "BackendNetwork",
     "BackendPin",
     "Base",

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cloudweb.models.meta import (
     Base,
+    UtcDateTime,
     bigint,
     created,
     pk,
@@ -108,6 +109,21 @@ class Node(Base):
     cpus: Mapped[int]
     primaries: Mapped[int]
     secondaries: Mapped[int]
+
+
+class BackendHour(Base):
+    """What a cluster had in an hour, when that was first looked at; sizes in MiB."""
+
+    __tablename__ = "backend_hours"
+    __table_args__ = table_args(sa.Index(None, "hour"))
+
+    backend_id: Mapped[int] = reference("backends.id", primary_key=True)
+    hour: Mapped[dt.datetime] = mapped_column(UtcDateTime(), primary_key=True)
+    memory_total_mb: Mapped[bigint]
+    memory_free_mb: Mapped[bigint]
+    disk_total_mb: Mapped[bigint]
+    disk_free_mb: Mapped[bigint]
+    instances: Mapped[int]
 
 
 class BackendPin(Base):

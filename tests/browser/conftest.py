@@ -19,6 +19,7 @@ from waitress.server import create_server
 from cloudweb.models import (
     AuditEntry,
     Backend,
+    BackendHour,
     Handover,
     Node,
     Operation,
@@ -160,6 +161,7 @@ class World:
             "vm-failover": f"/admin/vms/{s}/failover",
             "backends": "/admin/backends",
             "backend": f"/admin/backends/{b}",
+            "backend-month": f"/admin/backends/{b}?span=30d",
             "backend-new": "/admin/backends/new",
             "backend-edit": f"/admin/backends/{b}/edit",
             "backend-remove": f"/admin/backends/{b}/remove",
@@ -287,6 +289,7 @@ def world(
     with unit_of_work(sessions) as session:
         session.add_all(operations)
         session.add_all(_nodes(athens))
+        session.add_all(_hours(athens, now))
         told = {"sealed": "never opened here", "expires": now + dt.timedelta(hours=1)}
         session.add(Handover(server_id=made[5].id, digest="of the failed create", **told))
         cookie = sign_in(session, person.user.id)
@@ -318,6 +321,23 @@ def world(
         furnished | peopled,
         cookies,
     )
+
+
+def _hours(backend: Backend, now: dt.datetime) -> Iterator[BackendHour]:
+    """A month in which it filled up, with a day of which nothing is known."""
+    last = now.replace(minute=0, second=0, microsecond=0)
+    for ago in range(700):
+        if not 9 < ago < 14 and not 300 < ago < 324:
+            free = 1 + (ago % 24 + ago / 12) / 100
+            yield BackendHour(
+                backend_id=backend.id,
+                hour=last - dt.timedelta(hours=ago),
+                memory_total_mb=backend.memory_total_mb,
+                memory_free_mb=int(backend.memory_free_mb * free),
+                disk_total_mb=backend.disk_total_mb,
+                disk_free_mb=int(backend.disk_free_mb * (1 + ago / 2000)),
+                instances=41 - ago // 60,
+            )
 
 
 def _nodes(backend: Backend) -> Iterator[Node]:

@@ -11,6 +11,8 @@ from cloudweb.domain import (
     accounts,
     attention,
     audit,
+    capacity,
+    comparisons,
     drains,
     flavors,
     fleet,
@@ -19,11 +21,12 @@ from cloudweb.domain import (
     notices,
     operation_lists,
 )
+from cloudweb.domain.capacity import Span
 from cloudweb.domain.notices import Notice
 from cloudweb.models import OPEN_STATES, Backend, SentForm, Server
 from cloudweb.security import Permission
 from cloudweb.settings import Settings
-from cloudweb.views.dashboard import acts, figures, lists, noticing, pages
+from cloudweb.views.dashboard import acts, charts, figures, lists, noticing, pages
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
 from cloudweb.views.dashboard.lists import Column, Listing
 
@@ -97,6 +100,11 @@ def show(request: Request) -> Response:
     backend = fleet.get(request.db, int(request.matchdict["id"]))
     recent = operation_lists.list_recent(request.db, backend_id=backend.id, limit=_RECENT)
     wanted = flavors.list_active(request.db)
+    rows = nodes.list_all(request.db, backend_id=backend.id)
+    promised = capacity.promised(request.db, backend)
+    given = request.GET.get("span", "")
+    span = Span(given) if given in list(Span) else Span.DAY
+    points = capacity.list_points(request.db, backend, span)
     return pages.show_live(
         request,
         "backend",
@@ -104,9 +112,20 @@ def show(request: Request) -> Response:
         backend=backend,
         condition=_condition(request, backend),
         state_by=accounts.email_of(request.db, backend.state_by_id),
-        servers=fleet.count_servers(request.db).get(backend.id, {}),
-        flavors=[(flavor, _fit(backend, flavor)) for flavor in wanted],
-        nodes=nodes.list_all(request.db, backend_id=backend.id),
+        servers=promised.servers,
+        promised=promised,
+        loss=capacity.after_loss(row.node for row in rows),
+        flavors=[(f, _fit(backend, f), capacity.count_fitting(backend, f)) for f in wanted],
+        nodes=rows,
+        holds=capacity.holds(request.db, backend),
+        compared=comparisons.newest(request.db, backend),
+        points=points,
+        span=span,
+        spans=charts.SPANS,
+        charts=[
+            charts.draw("Memory", "memory_percent", points, span),
+            charts.draw("Disk", "disk_percent", points, span),
+        ],
         state_of=nodes.state,
         recent=recent,
         history=audit.list_for(request.db, "backend", backend.id),

@@ -1,0 +1,237 @@
+"""How full a cluster is: promised to servers, left if a node is lost, and hour by hour."""
+
+import dataclasses
+import datetime as dt
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from cloudweb.domain import fleet
+from cloudweb.models import (
+    Backend,
+    BackendHour,
+    BackendNetwork,
+    BackendPin,
+    Flavor,
+    Network,
+    Node,
+    OperState,
+    Server,
+    User,
+    utc_now,
+)
+
+_SHOWN = 50
+
+# --- now ----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Promised:
+    """What the flavors of our servers on a cluster come to, and how many servers there are."""
+
+    servers: Mapping[OperState, int]
+    memory_mb: int
+    disk_mb: int
+    cpus: int
+
+
+def promised(session: Session, backend: Backend) -> Promised:
+    """That; one statement."""
+    rows = session.execute(
+        sa.select(
+            Server.state,
+            Flavor.disk_template,
+            sa.func.count(),
+            sa.func.sum(Flavor.ram_mb),
+            sa.func.sum(Flavor.disk_gb),
+            sa.func.sum(Flavor.cpu),
+        )
+        .join(Flavor, Flavor.id == Server.flavor_id)
+        .where(Server.backend_id == backend.id, Server.deleted == sa.false())
+        .group_by(Server.state, Flavor.disk_template)
+    )
+    servers: dict[OperState, int] = {}
+    memory_mb = disk_mb = cpus = 0
+    for state, template, count, ram, disk, cpu in rows:
+        servers[state] = servers.get(state, 0) + count
+        memory_mb += int(ram)
+        disk_mb += int(disk) * 1024 * (2 if template == "drbd" else 1)
+        cpus += int(cpu)
+    return Promised(servers, memory_mb, disk_mb, cpus)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Loss:
+    """What memory is left when the largest node is lost and all that ran there runs elsewhere."""
+
+    node: Node
+    free_mb: int
+    """Less than nothing: so much is missing."""
+
+
+def after_loss(nodes: Iterable[Node]) -> Loss | None:
+    """The free memory of all nodes that take instances, less all memory of the largest of them.
+
+    None where there are fewer than two.
+    """
+    usable = [node for node in nodes if node.vm_capable and not (node.drained or node.offline)]
+    if len(usable) < 2:
+        return None
+    largest = max(usable, key=lambda node: (node.memory_total_mb, node.name))
+    free = sum(node.memory_free_mb for node in usable) - largest.memory_total_mb
+    return Loss(largest, free)
+
+
+def count_fitting(backend: Backend, flavor: Flavor) -> int:
+    """How many more servers of a flavor the cluster has room for, by its last figures."""
+    if not fleet.fits(backend, flavor):
+        return 0
+    disk_mb = fleet.disk_mb(flavor)
+    return min(
+        (backend.memory_free_mb - 1) // max(1, flavor.ram_mb),
+        backend.disk_free_mb // disk_mb if disk_mb else fleet.cpu_room(backend),
+        fleet.cpu_room(backend),
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Holds:
+    """What else holds on to a cluster, by id: users that are pinned to it, networks on it."""
+
+    pinned: Mapping[int, str]
+    networks: Mapping[int, str]
+
+
+def holds(session: Session, backend: Backend) -> Holds:
+    """That, some of each; one statement."""
+    pins = (
+        sa.select(sa.literal("pin"), User.id, User.email)
+        .join(BackendPin, BackendPin.user_id == User.id)
+        .where(BackendPin.backend_id == backend.id)
+    )
+    nets = (
+        sa.select(sa.literal("network"), Network.id, Network.name)
+        .join(BackendNetwork, BackendNetwork.network_id == Network.id)
+        .where(BackendNetwork.backend_id == backend.id, Network.deleted == sa.false())
+    )
+    both = sa.union_all(pins, nets).subquery()
+    found: dict[str, dict[int, str]] = {"pin": {}, "network": {}}
+    columns = list(both.c)
+    for kind, id_, name in session.execute(
+        sa.select(*columns).order_by(columns[0].desc(), columns[2], columns[1]).limit(2 * _SHOWN)
+    ):
+        if len(found[kind]) < _SHOWN:
+            found[kind][id_] = name
+    return Holds(found["pin"], found["network"])
+
+
+# --- hour by hour -------------------------------------------------------------------------------
+
+
+class Span(enum.StrEnum):
+    """How far back one looks."""
+
+    DAY = "24h"
+    WEEK = "7d"
+    MONTH = "30d"
+
+    @property
+    def hours(self) -> int:
+        """How many hours that are."""
+        return {Span.DAY: 24, Span.WEEK: 168, Span.MONTH: 720}[self]
+
+    @property
+    def step(self) -> int:
+        """Of how many hours one point of a chart is the mean."""
+        return {Span.DAY: 1, Span.WEEK: 6, Span.MONTH: 24}[self]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Point:
+    """What a cluster had from ``at`` on, in the mean; nothing is known where ``hours`` is 0."""
+
+    at: dt.datetime
+    hours: int = 0
+    memory_percent: float = 0.0
+    disk_percent: float = 0.0
+    memory_free_mb: int = 0
+    disk_free_mb: int = 0
+    instances: int = 0
+
+
+def note_hours(session: Session) -> int:
+    """Write down what clusters that answer have, once an hour; how many those were.
+
+    What is older than the longest span goes.
+    """
+    hour = utc_now().replace(minute=0, second=0, microsecond=0)
+    known = sa.select(BackendHour.backend_id).where(BackendHour.hour == hour)
+    backends = session.scalars(
+        sa.select(Backend).where(
+            Backend.removed.is_(None),
+            Backend.refreshed >= hour,
+            Backend.unreachable_since.is_(None),
+            Backend.id.not_in(known),
+        )
+    ).all()
+    for backend in backends:
+        session.add(
+            BackendHour(
+                backend_id=backend.id,
+                hour=hour,
+                memory_total_mb=backend.memory_total_mb,
+                memory_free_mb=backend.memory_free_mb,
+                disk_total_mb=backend.disk_total_mb,
+                disk_free_mb=backend.disk_free_mb,
+                instances=backend.instances,
+            )
+        )
+    oldest = hour - dt.timedelta(hours=Span.MONTH.hours + 24)
+    session.execute(sa.delete(BackendHour).where(BackendHour.hour < oldest))
+    return len(backends)
+
+
+def list_points(session: Session, backend: Backend, span: Span) -> Sequence[Point]:
+    """The points of a chart, oldest first; one statement."""
+    now = utc_now().replace(minute=0, second=0, microsecond=0)
+    last = now - dt.timedelta(hours=now.hour % span.step)
+    first = last - dt.timedelta(hours=span.hours - span.step)
+    rows = session.scalars(
+        sa.select(BackendHour)
+        .where(BackendHour.backend_id == backend.id, BackendHour.hour >= first)
+        .order_by(BackendHour.hour)
+    )
+    step = dt.timedelta(hours=span.step)
+    groups: dict[int, list[BackendHour]] = {}
+    for row in rows:
+        groups.setdefault((row.hour - first) // step, []).append(row)
+    return [
+        _mean(first + place * step, groups.get(place, ()))
+        for place in range(span.hours // span.step)
+    ]
+
+
+def _mean(at: dt.datetime, rows: Sequence[BackendHour]) -> Point:
+    if not rows:
+        return Point(at)
+    count = len(rows)
+    return Point(
+        at=at,
+        hours=count,
+        memory_percent=_used(
+            sum(row.memory_total_mb for row in rows), sum(row.memory_free_mb for row in rows)
+        ),
+        disk_percent=_used(
+            sum(row.disk_total_mb for row in rows), sum(row.disk_free_mb for row in rows)
+        ),
+        memory_free_mb=sum(row.memory_free_mb for row in rows) // count,
+        disk_free_mb=sum(row.disk_free_mb for row in rows) // count,
+        instances=round(sum(row.instances for row in rows) / count),
+    )
+
+
+def _used(total: int, free: int) -> float:
+    return round(100 * (total - free) / total, 1) if total > 0 else 0.0
