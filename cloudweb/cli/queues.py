@@ -9,7 +9,7 @@ from cloudweb.backend.amqp.retrying import retry as retry_letter
 from cloudweb.cli import lists, printing
 from cloudweb.cli.door import Door, dry_run, pass_door, reason_option, required_reason
 from cloudweb.cli.lists import Wanted
-from cloudweb.domain import dead_letters
+from cloudweb.domain import consumers, dead_letters
 from cloudweb.models import DeadLetter, LetterState
 
 COLUMNS = {
@@ -120,6 +120,28 @@ def drop(door: Door, letter_ids: tuple[int, ...], reason: str, yes: bool) -> Non
         for letter_id in sorted(letter_ids):
             dead_letters.drop(session, door.identity, letter_id, reason=reason)
     printing.done(f"Dropped {many}.", {}, as_json=False)
+
+
+@queue.command()
+@required_reason
+@dry_run
+@pass_door
+def pause(door: Door, reason: str) -> None:
+    """Have the consumers rest: messages stay in the queues until they are resumed."""
+    with door.changing() as session:
+        consumers.pause(session, door.identity, reason=reason)
+    printing.done("The consumers rest within some seconds.", {}, as_json=False)
+
+
+@queue.command()
+@reason_option
+@dry_run
+@pass_door
+def resume(door: Door) -> None:
+    """Have the consumers listen again."""
+    with door.changing() as session:
+        consumers.resume(session, door.identity)
+    printing.done("The consumers listen again within some seconds.", {}, as_json=False)
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:

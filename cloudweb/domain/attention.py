@@ -16,6 +16,7 @@ from cloudweb.models import (
     AuditChain,
     Backend,
     CatalogueFlavor,
+    ConsumerPause,
     Flavor,
     Infrastructure,
     Operation,
@@ -68,6 +69,7 @@ class Kind(enum.StrEnum):
     DRIFT = "drift"
     DEAD_LETTERS = "dead letters"
     NO_CONSUMER = "no consumer"
+    PAUSED = "paused"
     AUDIT = "audit"
     POOL = "pool"
     TERMS = "terms"
@@ -241,10 +243,16 @@ def _about_watches(session: Session) -> Iterator[Concern]:
         sa.select(column).where(AuditChain.id == 1).scalar_subquery()
         for column in (AuditChain.problem, AuditChain.broken_since)
     )
+    paused = (
+        sa.select(column).where(ConsumerPause.id == 1).scalar_subquery()
+        for column in (ConsumerPause.since, ConsumerPause.reason)
+    )
     counts = (_owing(), _lacking())
-    noted, problem, since, owing, lacking = session.execute(
-        sa.select(dead_letters.last_noted(), *found, *counts)
+    noted, problem, since, paused_since, why, owing, lacking = session.execute(
+        sa.select(dead_letters.last_noted(), *found, *paused, *counts)
     ).one()
+    if paused_since is not None:
+        yield Concern(Severity.WARNING, Kind.PAUSED, since=paused_since, text=why)
     if noted is not None and utc_now() - noted > NO_CONSUMER_AFTER:
         yield Concern(Severity.CRITICAL, Kind.NO_CONSUMER, since=noted)
     if problem:

@@ -30,6 +30,7 @@ from cloudweb.models.catalogue import (
     ResultState,
 )
 from cloudweb.models.cluster_jobs import ClusterJob
+from cloudweb.models.consumers import ConsumerPause, ConsumerProcess
 from cloudweb.models.dead_letters import DeadLetter, LetterState, QueueCount
 from cloudweb.models.flavors import Flavor
 from cloudweb.models.forms import HeldForm, SentForm
@@ -99,6 +100,8 @@ __all__ = [
     "CatalogueNode",
     "ClusterJob",
     "ComparisonRecord",
+    "ConsumerPause",
+    "ConsumerProcess",
     "DeadLetter",
     "Density",
     "Diagnostic",

@@ -101,6 +101,8 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "vm-suspend": f"/admin/vms/{first}/suspend",
             "queues": "/admin/queues",
             "letters": "/admin/queues/letters",
+            "queues-pause": "/admin/queues/pause",
+            "queues-resume": "/admin/queues/resume",
             "nodes": "/admin/nodes",
             "letter": f"/admin/queues/letters/{letter.id}",
             "letter-retry": f"/admin/queues/letters/{letter.id}/retry",

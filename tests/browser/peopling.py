@@ -14,6 +14,7 @@ from cloudweb.domain import (
     adoption_orders,
     audit,
     audit_chain,
+    consumers,
     dead_letters,
     identity,
     publishing,
@@ -307,6 +308,26 @@ def _differences(
             prefix="snf-",
         )
         adoption_orders.keep_plan(session, order.id, steps, taken=utc_now())
+        consumers.note(
+            session,
+            "consumer-1.example.org:4711",
+            broker="rabbit-1.example.org",
+            broker_since=utc_now(),
+            last_message=utc_now(),
+            messages=128_411,
+            per_second=3.4,
+            unacked=2,
+            redelivered=17,
+            lag_s=0.3,
+            outcomes={"applied": 128_390, "dead letter": 21},
+        )
+        consumers.note(
+            session,
+            "consumer-2.example.org:815",
+            broker="",
+            broker_since=utc_now(),
+            error="AMQPConnectionError: connection refused",
+        )
         dead_letters.note_counts(session, {"ops": (0, 2), "net": (3, 1), "hooks": (0, 1)})
         of_it = ComparisonRecord.backend_id == patras.id
         two = session.scalars(sa.select(ComparisonRecord.id).where(of_it)).all()

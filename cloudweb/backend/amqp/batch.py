@@ -36,6 +36,8 @@ class Delivery(NamedTuple):
     routing_key: str
     properties: pika.BasicProperties
     body: bytes
+    redelivered: bool = False
+    """Whether it was delivered before, to us or another, and not acknowledged."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

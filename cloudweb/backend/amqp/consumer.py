@@ -20,6 +20,7 @@ from cloudweb import logs, metrics, spare_the_collector
 from cloudweb.backend.amqp import batch, checking
 from cloudweb.backend.amqp.batch import DatabaseAway, Delivery, Verdict
 from cloudweb.backend.amqp.link import Link, letter_of
+from cloudweb.backend.amqp.pulse import Pulse
 from cloudweb.backend.amqp.topology import Topology, TopologyError
 from cloudweb.backend.target import Target
 from cloudweb.domain import dead_letters
@@ -103,6 +104,7 @@ class Consumer:
         self._pause = _Pause(0.25, 30.0)
         self._count_at = 0.0
         self._busy = False
+        self._pulse = Pulse(sessions)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="apply")
 
     def stop(self) -> None:
@@ -125,9 +127,11 @@ class Consumer:
                 self._pause.reset()
             if lost:
                 RECONNECTS.inc()
+            self._pulse.beat()
             pause = self._pause.next()
             log.info("trying the broker again", extra={"in_s": round(pause, 1)})
             self._sleep(pause)
+        self._pulse.stop()
         log.info("stopped")
 
     def _run_over_some_host(self) -> bool:
@@ -140,15 +144,18 @@ class Consumer:
                 link = Link(url, self._topology, prefetch=self._settings.amqp_prefetch)
             except (AMQPError, OSError) as error:
                 log.warning("no broker", extra={"host": host, "error": repr(error)[:300]})
+                self._pulse.lost(repr(error))
                 continue
             log.info("connected", extra={"host": host, "queues": self._topology.prefix})
             CONNECTED.set(1)
+            self._pulse.found(sa.make_url(url).host or "")
             try:
                 self._consume(link)
             except _Stopping:
                 pass
             except (AMQPError, OSError) as error:
                 log.warning("broker lost", extra={"host": host, "error": repr(error)[:300]})
+                self._pulse.lost(repr(error))
             finally:
                 CONNECTED.set(0)
                 link.close()
@@ -157,7 +164,10 @@ class Consumer:
 
     def _consume(self, link: Link) -> None:
         while not self._stopping.is_set():
-            if deliveries := self._collect(link):
+            self._pulse.beat(len(link.pending))
+            if self._pulse.rests():
+                link.wait(_IDLE_S)
+            elif deliveries := self._collect(link):
                 self._settle(link, deliveries)
             else:
                 self._busy = False
@@ -206,6 +216,7 @@ class Consumer:
         link.acknowledge(deliveries[-1].tag)
         took_s = time.perf_counter() - started
         self._count(verdict, took_s)
+        self._pulse.count(deliveries, verdict)
         log.debug("batch", extra={"messages": len(deliveries), "took_ms": round(took_s * 1000, 1)})
 
     def _keep(self, link: Link, deliveries: list[Delivery]) -> None:

@@ -63,6 +63,7 @@ class Link:
                 method.routing_key or "",
                 properties,
                 body,
+                bool(method.redelivered),
             )
         )
 

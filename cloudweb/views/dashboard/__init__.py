@@ -61,6 +61,8 @@ _ROUTES = {
     "admin.reconcile.compare": "/admin/reconcile/compare",
     "admin.reconcile.mend": "/admin/reconcile/mend",
     "admin.queues": "/admin/queues",
+    "admin.queues.pause": "/admin/queues/pause",
+    "admin.queues.resume": "/admin/queues/resume",
     "admin.letters": "/admin/queues/letters",
     "admin.letter": f"/admin/queues/letters/{_ID}",
     "admin.letter.retry": f"/admin/queues/letters/{_ID}/retry",

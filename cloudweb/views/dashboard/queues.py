@@ -1,6 +1,7 @@
 """Queues: how full they are, and the messages that nobody could apply."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import orjson
 from pyramid.request import Request
@@ -8,8 +9,9 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb.backend.amqp.retrying import retry as retry_letter
-from cloudweb.domain import accounts, audit, dead_letters, texts
-from cloudweb.models import DeadLetter, LetterState, SentForm
+from cloudweb.domain import accounts, audit, consumers, dead_letters, fleet, texts
+from cloudweb.domain.consumers import ConsumerState
+from cloudweb.models import DeadLetter, EventSource, LetterState, SentForm
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, figures, lists, pages
 from cloudweb.views.dashboard.acts import Preview
@@ -52,15 +54,97 @@ LETTERS = Listing(
 @view_config(route_name="admin.queues", request_method="GET", permission=Permission.DASHBOARD_VIEW)
 def index(request: Request) -> Response:
     """GET /admin/queues: the queues, then the newest dead letters that wait."""
+    pause = consumers.find_pause(request.db)
+    processes = consumers.list_all(request.db)
+    states = {each.name: consumers.state_of(each, pause) for each in processes}
     return pages.show_live(
         request,
         "queues",
         busy=False,
+        pause=pause,
+        processes=processes,
+        states=states,
+        overall=_overall(list(states.values())),
+        clusters=[
+            each
+            for each in fleet.list_all(request.db)
+            if each.event_source is EventSource.AGENTS and not each.offline
+        ],
         configured=bool(request.conf.amqp_hosts),
         queues=dead_letters.list_counts(request.db),
         rows=dead_letters.list_recent(request.db, limit=_RECENT),
         waiting=dead_letters.count_waiting(request.db),
     )
+
+
+def _overall(states: Sequence[ConsumerState]) -> ConsumerState:
+    """How it is to all: as with the consumer that fares best."""
+    best = (ConsumerState.LISTENING, ConsumerState.PAUSED, ConsumerState.NO_BROKER)
+    return next((state for state in best if state in states), ConsumerState.DOWN)
+
+
+@view_config(
+    route_name="admin.queues.pause",
+    request_method=("GET", "POST"),
+    permission=Permission.QUEUE_MANAGE,
+)
+def pause(request: Request) -> Response:
+    """GET, POST /admin/queues/pause, with a reason."""
+
+    def make() -> Preview:
+        found = consumers.find_pause(request.db)
+        return Preview(
+            title="Pause the consumers",
+            verb="Pause",
+            section="operations",
+            up=(("Queues", request.route_path("admin.queues")),),
+            facts={"Consumers": str(len(consumers.list_all(request.db)))},
+            follows=(
+                "They apply no message until they are resumed; that takes some seconds.",
+                "Messages wait in the queues, and none is lost.",
+                "What clusters with agents do is heard of later, or when the worker asks them.",
+            ),
+            reason="required",
+            obstacle="" if found is None else f"They are paused already, by {found.actor}.",
+            command="cloudweb queue pause --reason …",
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        consumers.pause(request.db, request.identity, reason=reason)
+        return str(request.route_path("admin.queues"))
+
+    return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.queues.resume",
+    request_method=("GET", "POST"),
+    permission=Permission.QUEUE_MANAGE,
+)
+def resume(request: Request) -> Response:
+    """GET, POST /admin/queues/resume."""
+
+    def make() -> Preview:
+        found = consumers.find_pause(request.db)
+        since = f"{found.since:%Y-%m-%d %H:%M} UTC" if found else "not now"
+        return Preview(
+            title="Resume the consumers",
+            verb="Resume",
+            section="operations",
+            up=(("Queues", request.route_path("admin.queues")),),
+            facts={"Paused since": since}
+            | ({"By": found.actor, "Why": found.reason} if found else {}),
+            follows=("They apply what waits in the queues, in order.",),
+            reason="optional",
+            obstacle="They are not paused." if found is None else "",
+            command="cloudweb queue resume",
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        consumers.resume(request.db, request.identity, reason=reason)
+        return str(request.route_path("admin.queues"))
+
+    return acts.respond(request, make, do)
 
 
 @view_config(route_name="admin.letters", request_method="GET", permission=Permission.DASHBOARD_VIEW)

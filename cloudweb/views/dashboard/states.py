@@ -6,6 +6,7 @@ from enum import StrEnum
 from cloudweb.domain import images
 from cloudweb.domain.attention import Condition, Severity
 from cloudweb.domain.cluster_jobs import JobStatus
+from cloudweb.domain.consumers import ConsumerState
 from cloudweb.domain.differences import Standing
 from cloudweb.domain.drains import Verdict
 from cloudweb.domain.states import ApiStatus
@@ -65,6 +66,10 @@ LOOKS: tuple[tuple[StrEnum, Look], ...] = (
     (ImageState.AVAILABLE, Look("check", "Available", "ok")),
     (ImageState.UNAVAILABLE, Look("dash", "Not available", "idle")),
     (ImageState.DELETED, Look("slash", "Deleted", "idle")),
+    (ConsumerState.LISTENING, Look("check", "Listening", "ok")),
+    (ConsumerState.PAUSED, Look("pause", "Paused", "warn")),
+    (ConsumerState.NO_BROKER, Look("cross", "No broker", "crit")),
+    (ConsumerState.DOWN, Look("cross", "Down", "crit")),
     (LetterState.WAITING, Look("warning", "Waiting", "warn")),
     (LetterState.APPLIED, Look("check", "Applied", "ok")),
     (LetterState.DROPPED, Look("slash", "Dropped", "idle")),

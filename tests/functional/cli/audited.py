@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from cloudweb.backend.ganeti.operations import create_body
 from cloudweb.backend.ganeti.rapi import RapiClient
-from cloudweb.domain import dead_letters, identity, servers
+from cloudweb.domain import consumers, dead_letters, identity, servers
 from cloudweb.domain.dead_letters import Letter
 from cloudweb.models import (
     Backend,
@@ -309,6 +309,12 @@ def _token(site: Site) -> Arguments:
     return ("--user", owner, "--name", "ci")
 
 
+def _paused(site: Site) -> Arguments:
+    with unit_of_work(site.sessions) as session:
+        consumers.pause(session, identity.system("test"), reason="the rows are about it")
+    return ()
+
+
 def _queued(site: Site) -> Arguments:
     backend = site.backend()
     with unit_of_work(site.sessions) as session:
@@ -447,6 +453,8 @@ ROWS: dict[str, Row] = {
     "queue drop": _row(
         lambda s: (s.letter(b"{"), "--yes"), "letter:drop", details="before after queue"
     ),
+    "queue pause": _row(lambda _s: (), "consumer:pause", details=MOVED),
+    "queue resume": _row(_paused, "consumer:resume", details=MOVED),
     "queue retry": _row(
         lambda s: (s.letter(b'{"type": "eventd-heartbeat", "cluster": "nobody"}'),),
         "letter:retry",
@@ -619,6 +627,8 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "promoted delete": _always("nothing"),
     "promoted install": _always("nothing"),
     "queue drop": _always(*NOTHING, "--yes"),
+    "queue pause": _paused,
+    "queue resume": _always(),
     "queue retry": _always(*NOTHING),
     "quota load": _no_user,
     "quota set": _always(*NOBODY, "cpu", 8),

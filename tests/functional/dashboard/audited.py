@@ -14,6 +14,7 @@ import webtest
 
 from cloudweb.domain import (
     accounts,
+    consumers,
     dead_letters,
     identity,
     installs,
@@ -301,6 +302,16 @@ def _mend(site: Site) -> Any:
     with unit_of_work(site.sessions, write=False) as session:
         [row] = reconcile.list_open(session)
     return site.send(f"/admin/reconcile/mend?finding={row.finding.id}", "/admin/reconcile/mend")
+
+
+def _consumers(verb: str) -> Story:
+    def send(site: Site) -> Any:
+        if verb == "resume":
+            with unit_of_work(site.sessions) as session:
+                consumers.pause(session, CLI, reason="a new broker")
+        return site.send(f"/admin/queues/{verb}")
+
+    return send
 
 
 def _letter(verb: str) -> Story:
@@ -659,6 +670,8 @@ ROWS: dict[str, Row] = {
     ),
     "admin.reconcile.compare": _row(_compare, "reconcile:compare", details="backends"),
     "admin.reconcile.mend": _row(_mend, "reconcile:stale", details=MOVED),
+    "admin.queues.pause": _row(_consumers("pause"), "consumer:pause", details=MOVED),
+    "admin.queues.resume": _row(_consumers("resume"), "consumer:resume", details=MOVED),
     "admin.letter.retry": _row(_letter("retry"), "letter:retry", details=MOVED),
     "admin.letter.drop": _row(_letter("drop"), "letter:drop", details=MOVED),
     "admin.terms.new": _row(_write_terms, "terms:add", details="text"),

@@ -1,5 +1,6 @@
 """The queues page: how full they are, and what is decided about dead letters."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 import sqlalchemy as sa
 import webtest
 
-from cloudweb.domain import dead_letters
+from cloudweb.domain import consumers, dead_letters
 from cloudweb.domain.dead_letters import Letter
-from cloudweb.models import DeadLetter, LetterState, Role, SessionFactory, unit_of_work
+from cloudweb.models import DeadLetter, LetterState, Role, SessionFactory, unit_of_work, utc_now
+from cloudweb.settings import Settings
+from tests.applications import application
 
 Make = Callable[..., Any]
 HEARTBEAT = b'{"type": "eventd-heartbeat", "cluster": "nobody"}'
@@ -96,3 +99,55 @@ def test_a_silent_consumer_needs_somebody(
         dead_letters.note_counts(session, {"snf-events-op": (0, 1)})
         session.execute(sa.text("UPDATE queue_counts SET noted = '2020-01-01 00:00:00'"))
     assert "No consumer looks at" in app.get("/admin/")
+
+
+CONSUMER = {"messages": 1234, "per_second": 2.5, "redelivered": 3, "lag_s": 0.4, "unacked": 7}
+
+
+def test_no_broker_configured_a_broker_down_and_no_consumer_are_told_apart(
+    settings: Settings, sessions: SessionFactory, sign_in: Make, app: webtest.TestApp
+) -> None:
+    sign_in(Role.VIEWER)
+    assert "No broker is configured" in app.get("/admin/queues")
+    configured = dataclasses.replace(settings, amqp_hosts=("amqp://guest:x@rabbit:5672/",))
+    there = webtest.TestApp(application(configured, sessions=sessions), cookiejar=app.cookiejar)
+    page = there.get("/admin/queues")
+    assert "No broker is configured" not in page
+    assert "No consumer runs" in page
+    with unit_of_work(sessions) as session:
+        now = utc_now()
+        consumers.note(session, "a:1", broker="", broker_since=now, error="refused", **CONSUMER)
+    page = there.get("/admin/queues")
+    assert "The broker is down since" in page
+    assert "refused" in page
+    with unit_of_work(sessions) as session:
+        consumers.note(session, "a:1", broker="rabbit", error="", outcomes={"applied": 1200})
+    page = there.get("/admin/queues").html
+    row = page.find(id="consumer-1").text
+    for words in ("a:1", "Listening", "rabbit since", "1,234", "2.5", "7", "3", "0.4 s"):
+        assert words in row
+    assert "applied 1,200" in page.main.text
+    assert "The broker is down" not in page.main.text
+
+
+def test_an_operator_pauses_the_consumers_and_everybody_sees_it(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory
+) -> None:
+    with unit_of_work(sessions) as session:
+        consumers.note(session, "a:1", broker="rabbit")
+    operator = sign_in(Role.OPERATOR)
+    form = app.get("/admin/queues").click("Pause…").forms[1]
+    assert "Say why" in form.submit(status=400)
+    form["reason"] = "A new broker"
+    page = form.submit(status=303).follow()
+    assert "A new broker" in page
+    assert operator.user.email in page.html.main.text
+    assert "Paused" in page.html.find(id="consumer-1").text
+    assert "paused already" in app.get("/admin/queues/pause")
+    assert "A new broker" in app.get("/admin/")
+    sign_in(Role.VIEWER)
+    assert "Resume" not in app.get("/admin/queues")
+    app.get("/admin/queues/resume", status=403)
+    sign_in(Role.OPERATOR)
+    page = app.get("/admin/queues").click("Resume…").forms[1].submit(status=303).follow()
+    assert "Listening" in page.html.find(id="consumer-1").text
