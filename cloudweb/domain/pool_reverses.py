@@ -69,6 +69,7 @@ REVERSES: Mapping[str, Reverse] = {
             session, identity, pools.get(session, step.id)
         ),
         "The pool is removed again.",
+        unmakes=True,
     ),
     "pool:reserve": Reverse("pool:manage", _values_left, _unreserve, "They can be handed out."),
     "pool:release": Reverse("pool:manage", _values_left, _unrelease, "They are reserved again."),

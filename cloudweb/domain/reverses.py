@@ -78,6 +78,15 @@ def _backend_left(session: Session, step: Step) -> object:
     return drains.token(backend) if backend is not None else None
 
 
+def _added_left(session: Session, step: Step) -> object:
+    """How a new backend is, and what is on it by now."""
+    backend = lock_row(session, Backend, Backend.id == step.id)
+    if backend is None:
+        return None
+    there = [backend.url, backend.username, *fleet.list_in_the_way(session, backend)]
+    return drains.token(backend), backend.removed is None, there
+
+
 def _backend(setter: Callable[..., bool], **values: bool) -> Callable[..., object]:
     def do(session: Session, identity: Identity, step: Step) -> object:
         backend = fleet.get(session, step.id)
@@ -213,6 +222,15 @@ REVERSES: Mapping[str, Reverse] = {
         ),
         "Its owner may do nothing with it again.",
     ),
+    "backend:add": Reverse(
+        "backend:manage",
+        _added_left,
+        lambda session, identity, step: fleet.remove(
+            session, identity, fleet.get(session, step.id), reason=identity.reason
+        ),
+        "It is removed again.",
+        unmakes=True,
+    ),
     "backend:drain": Reverse(
         "backend:drain",
         _backend_left,
@@ -281,7 +299,7 @@ REVERSES: Mapping[str, Reverse] = {
             "user:manage",
             _user_left,
             _user,
-            "They are as they were. What was mailed stays mailed, and ended sessions stay ended.",
+            "They are as they were. Ended sessions stay ended.",
         )
         for action in _STATES
     },

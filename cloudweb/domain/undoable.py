@@ -37,6 +37,8 @@ class Reverse:
     words: str
     """What undoing brings about."""
     can: Callable[[Step], bool] = lambda _step: True
+    unmakes: bool = False
+    """Whether what the act was about is no more, once it is undone."""
 
 
 def lock_row(session: Session, table: Any, where: sa.ColumnElement[bool]) -> Any:

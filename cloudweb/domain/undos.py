@@ -136,6 +136,11 @@ def words(undo: Undo) -> list[str]:
     return list(dict.fromkeys(reverse.words for _, _, reverse in _steps(undo)))
 
 
+def has_page(undo: Undo) -> bool:
+    """Whether the page it led to is still there."""
+    return undo.done is None or not any(reverse.unmakes for _, _, reverse in _steps(undo))
+
+
 def _steps(undo: Undo) -> Iterator[tuple[dict[str, object], Step, Reverse]]:
     for stored in undo.steps:
         step = Step(stored["action"], stored["target"], stored["details"])

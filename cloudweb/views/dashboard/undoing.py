@@ -47,6 +47,9 @@ def undo(request: Request) -> Response:
     def do() -> str:
         found = _find(request)
         undos.apply(request.db, request.identity, found)
+        if not undos.has_page(found):
+            path: str = request.route_path("admin.undo", id=found.id)
+            return path
         return f"{found.location}{'&' if '?' in found.location else '?'}undo={found.id}"
 
     try:

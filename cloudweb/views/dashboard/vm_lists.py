@@ -26,7 +26,6 @@ VMS = Listing(
     hint="name, instance, owner or id",
     choices={
         "state": ("State", _STATES),
-        "suspended": ("Suspended", {"no": "no", "yes": "yes"}),
         "differs": ("Ganeti", {"no": "agrees", "yes": "has it otherwise"}),
         "deleted": ("Deleted", {"no": "no", "yes": "yes"}),
     },

@@ -254,6 +254,26 @@ def test_what_was_done_to_a_cluster_is_undone(
     assert getattr(rows(Backend)[0], flag) is before
 
 
+def test_a_backend_that_was_added_is_removed_unless_it_was_put_to_use(
+    app: webtest.TestApp, sign_in: Callable, rows: Callable
+) -> None:
+    sign_in(Role.OPERATOR)
+    given = {"username": "cloudweb", "password": "hunter2"}
+
+    def add(name: str) -> Any:
+        url = f"https://{name}:5080"
+        return _send(app, "/admin/backends/new", name=name, url=url, **given)
+
+    undone = _undo(add("one.example.org"), status=303)
+    assert "The page it led to" not in undone
+    assert "Undone" in undone
+    assert rows(Backend)[0].removed is not None
+    page = add("two.example.org")
+    _send(app, f"/admin/backends/{rows(Backend)[1].id}/undrain")
+    _undo(page, status=409)
+    assert rows(Backend)[1].removed is None
+
+
 def test_what_was_done_to_a_network_is_undone(
     app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory, rows: Callable
 ) -> None:
@@ -328,7 +348,7 @@ def test_what_was_done_to_a_user_is_undone(
     page = _send(app, url if act == "activate" else f"{url}/{act}", f"/{act}", **given)
     with unit_of_work(sessions, write=False) as session:
         assert session.get_one(User, user_id).state is after
-    assert "What was mailed stays mailed" in app.get(f"/admin/undo/{_number(page)}")
+    assert "Mails that were sent stay sent" in app.get(f"/admin/undo/{_number(page)}")
     _undo(page)
     with unit_of_work(sessions, write=False) as session:
         user = session.get_one(User, user_id)
