@@ -98,6 +98,7 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "vms-mail-shown": f"/admin/vms/mail?id={first}&id={first + 1}"
             "&subject=New+disks&text=On+Friday+at+18:00+UTC+disks+are+changed.",
             "pool-new": "/admin/pools/new",
+            "vm-unlock": f"/admin/vms/{first + 2}/unlock",
             "vm-suspend": f"/admin/vms/{first}/suspend",
             "queues": "/admin/queues",
             "letters": "/admin/queues/letters",
