@@ -341,7 +341,7 @@ def test_no_secret_is_stored_readably_or_audited(
     key = link.partition("key=")[2]
     choose(app, link)
     with unit_of_work(sessions, write=False) as session:
-        entries = session.scalars(sa.select(AuditEntry)).all()
+        entries = session.scalars(sa.select(AuditEntry).order_by(AuditEntry.id)).all()
         stored = str([vars(row) for row in session.scalars(sa.select(Mail))])
         users = str([vars(row) for row in session.scalars(sa.select(User))])
     said = str([vars(entry) for entry in entries])
