@@ -211,6 +211,19 @@ def unschedule(door: Door, terms_id: int, reason: str, as_json: bool) -> None:
 
 
 @term.command()
+@_ID
+@dry_run
+@printing.as_json
+@pass_door
+def withdraw(door: Door, terms_id: int, as_json: bool) -> None:
+    """Make a draft of the text before the version in force; publishing it withdraws that."""
+    with door.changing() as session:
+        draft = publishing.withdraw(session, door.identity, terms_id)
+        row = _row(draft, terms.in_force(session), 0)
+    printing.done(f"{_told(row)[:-1]}: {draft.summary}.", row, as_json=as_json)
+
+
+@term.command()
 @click.argument("before", type=int)
 @click.argument("after", type=int)
 @printing.as_json

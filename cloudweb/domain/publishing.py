@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import audit, terms, texts
+from cloudweb.domain import audit, terms, terms_languages, texts
 from cloudweb.domain.identity import Identity
 from cloudweb.models import Terms, Token, User, UserState, utc_now
 
@@ -108,6 +108,37 @@ def _checked_start(
     if problem:
         raise faults.BadRequest("The terms cannot begin then.", details={"in_force": problem})
     return max(wanted, now) if wanted is not None else now
+
+
+def why_not_withdrawn(session: Session, found: Terms) -> str:
+    """Why a version cannot be withdrawn; empty when it can. Two statements."""
+    current = terms.in_force(session)
+    if current is None or current.id != found.id:
+        return "Only what is in force is withdrawn."
+    if terms.before(session, found) is None:
+        return "No version before it has another text to go back to."
+    return ""
+
+
+def withdraw(session: Session, identity: Identity, terms_id: int) -> Terms:
+    """Make a draft of the text, in all its languages, that held before the version in force.
+
+    Publishing it withdraws that. Raises ItemNotFound, Conflict.
+    """
+    found = terms.get(session, terms_id)
+    if why_not := why_not_withdrawn(session, found):
+        raise faults.Conflict(why_not)
+    earlier = terms.before(session, found)
+    assert earlier is not None
+    draft = terms.add(
+        *(session, identity),
+        text=terms.text_of(session, earlier),
+        summary=f"Version {found.number} is withdrawn: version {earlier.number} holds again",
+        kind=earlier.format,
+        requires_acceptance=found.requires_acceptance,
+    )
+    terms_languages.copy(session, earlier, draft)
+    return draft
 
 
 def unschedule(session: Session, identity: Identity, terms_id: int, *, reason: str) -> Terms:

@@ -129,13 +129,8 @@ def withdraw(request: Request) -> Response:
     """GET, POST /admin/terms/{id}/withdraw: the text before it as a draft, to be published."""
 
     def make() -> Preview:
-        found, current = terms.get(request.db, _id(request)), terms.in_force(request.db)
+        found = terms.get(request.db, _id(request))
         earlier = terms.before(request.db, found) if found.number else None
-        obstacle = ""
-        if current is None or current.id != found.id:
-            obstacle = "Only what is in force is withdrawn."
-        elif earlier is None:
-            obstacle = "No version before it has another text to go back to."
         back = f"version {earlier.number}" if earlier else "none"
         return Preview(
             title=f"Withdraw version {found.number}",
@@ -147,22 +142,13 @@ def withdraw(request: Request) -> Response:
                 f"The text of {back} becomes a draft, and the page to publish it comes next.",
                 "Until then this version stays in force. Who accepted it stays written down.",
             ),
-            obstacle=obstacle,
+            obstacle=publishing.why_not_withdrawn(request.db, found),
             versions=(found.number, earlier and earlier.id),
+            command=f"cloudweb term withdraw {found.id}",
         )
 
     def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
-        found = terms.get(request.db, _id(request))
-        earlier = terms.before(request.db, found)
-        assert earlier is not None
-        draft = terms.add(
-            *(request.db, request.identity),
-            text=terms.text_of(request.db, earlier),
-            summary=f"Version {found.number} is withdrawn: version {earlier.number} holds again",
-            kind=earlier.format,
-            requires_acceptance=found.requires_acceptance,
-        )
-        terms_languages.copy(request.db, earlier, draft)
+        draft = publishing.withdraw(request.db, request.identity, _id(request))
         path: str = request.route_path("admin.terms.publish", id=draft.id)
         return path
 

@@ -336,6 +336,13 @@ def _with_limit(site: Site) -> Arguments:
     return (owner, "cpu")
 
 
+def _second_terms(site: Site) -> Arguments:
+    """Terms in force, after others."""
+    site.published()
+    made = site.json("term", "add", site.file("Be kinder."), "--publish", "x")
+    return (made["id"],)
+
+
 def _with_factor(site: Site) -> Arguments:
     return site.user(totp_sealed="x")
 
@@ -510,6 +517,7 @@ ROWS: dict[str, Row] = {
         details="language before after",
     ),
     "term publish": _row(lambda s: (s.draft(),), "terms:publish", details="number text"),
+    "term withdraw": _row(_second_terms, "terms:add", details="text"),
     "term unschedule": _row(
         lambda s: (s.published("--at", "2027-06-01T00:00"),), "terms:unschedule", details="number"
     ),
@@ -660,6 +668,7 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "term add": _no_file,
     "term publish": _always(*NOTHING),
     "term translate": lambda s: (s.draft(), "xx", s.file("x")),
+    "term withdraw": _always(*NOTHING),
     "term unschedule": _always(*NOTHING),
     "token add": _always("--user", *NOBODY, "--name", "ci"),
     "token revoke": _always("--user", *NOBODY, "--name", "ci"),

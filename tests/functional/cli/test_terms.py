@@ -60,3 +60,27 @@ def test_what_is_no_text_or_too_much_makes_no_terms(cli: Terminal, tmp_path: Pat
     assert cli.run("term", "add", file, "--at", "2027-01-01").exit_code == 2
     assert "No terms 9" in cli.refusal("term", "show", 9)
     assert "nothing" not in cli.refusal("term", "accept", "a@example.org", "--reason", "x")
+
+
+def test_terms_are_written_in_another_language_and_withdrawn(cli: Terminal, tmp_path: Path) -> None:
+    english, greek = tmp_path / "en.md", tmp_path / "el.md"
+    english.write_text("Be kind.\n")
+    greek.write_text("Φέρεστε ευγενικά.\n")
+    made = cli.json("term", "add", english, "--summary", "All")["id"]
+    assert "in Ελληνικά" in cli("term", "translate", made, "el", greek, "--summary", "Όλα")
+    assert "Φέρεστε" in cli("term", "show", made, "--language", "el")
+    assert cli.json("term", "show", made)["translations"] == "el"
+    for language in ("en", "de", "x"):
+        assert "settings are: el" in cli.refusal("term", "translate", made, language, greek)
+    cli("term", "publish", made, "--reason", "x")
+    assert "can no longer change" in cli.refusal("term", "translate", made, "el", greek)
+    assert "No version before" in cli.refusal("term", "withdraw", made)
+
+    english.write_text("Be rude.\n")
+    worse = cli.json("term", "add", english, "--publish", "a mistake")["id"]
+    assert "Only what is in force" in cli.refusal("term", "withdraw", made)
+    draft = cli.json("term", "withdraw", worse)
+    assert draft["summary"] == "Version 2 is withdrawn: version 1 holds again"
+    assert "Be kind." in cli("term", "show", draft["id"])
+    assert "Φέρεστε" in cli("term", "show", draft["id"], "--language", "el")
+    assert "not written in de" in cli.refusal("term", "show", draft["id"], "--language", "de")

@@ -38,7 +38,7 @@ PREPARES = {"db upgrade", "demo seed", "agents uninstall", "audit seal"}
 """What makes or unmakes an installation, or what a worker does by itself all the time."""
 
 
-UNEXPLAINED = {"agents install", "secret rotate", "term add", "term translate"}
+UNEXPLAINED = {"agents install", "secret rotate", "term add", "term translate", "term withdraw"}
 """What is not in the audit, or says its reason in another way."""
 
 
