@@ -79,7 +79,8 @@ def list_(door: Door, wanted: Wanted) -> None:
     query = fleet_lists.rows().order_by(Backend.id)
     with door.reading() as session:
         found = wanted.select(session, query)
-    wanted.show([backend_row(each) | {"servers": servers} for each, servers in found], COLUMNS)
+    rows = [backend_row(each) | {"servers": servers, "jobs": jobs} for each, servers, jobs in found]
+    wanted.show(rows, COLUMNS)
 
 
 @backend.command()

@@ -51,7 +51,7 @@ BACKENDS = Listing(
     many="backends",
     fields=fleet_lists.FIELDS,
     rows=fleet_lists.rows,
-    row=lambda backend, servers: (backend, servers),
+    row=lambda backend, servers, jobs: (backend, servers, jobs),
     key=lambda row: row[0].id,
     search=(Backend.name, Backend.state_reason),
     hint="name, reason or id",
@@ -67,9 +67,15 @@ BACKENDS = Listing(
         Column("memory_free", "Memory", lambda row: row[0].memory_free_mb),
         Column("disk_free", "Disk", lambda row: row[0].disk_free_mb),
         Column("nodes_up", "Nodes up", lambda row: row[0].nodes_up, "n"),
+        Column("jobs", "Jobs", lambda row: row[2], "n"),
+        Column("template", "Disk templates", lambda row: " ".join(row[0].disk_templates), "prose"),
         Column("hypervisor", "Hypervisor", lambda row: row[0].hypervisor),
         Column("version", "Ganeti", lambda row: row[0].ganeti_version),
         Column("refreshed", "As of", lambda row: row[0].refreshed),
+    ),
+    shown=(
+        *("name", "state", "servers", "memory_free", "disk_free", "nodes_up", "jobs"),
+        *("hypervisor", "version", "refreshed"),
     ),
     nothing="There is no backend yet. A backend is one Ganeti cluster. On its master make a user of"
     " the remote API who may write, in /var/lib/ganeti/rapi/users, then add it here. It starts"

@@ -13,6 +13,7 @@ from cloudweb.models import (
     Backend,
     BackendHour,
     BackendPin,
+    ClusterJob,
     Node,
     OperState,
     Role,
@@ -88,6 +89,31 @@ def test_the_page_of_a_backend_reckons_what_is_left_without_its_largest_node(
     with unit_of_work(sessions) as session:
         session.get_one(Node, (backend.id, "n2")).memory_free_mb = 10 * GIB
     assert "34 GiB missing" in app.get(f"/admin/backends/{backend.id}?span=7d")
+
+
+def test_the_list_of_backends_is_filtered_by_what_they_have(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    full = make_backend(memory_free_mb=100_000, disk_templates=["plain"])
+    make_backend(memory_total_mb=0, memory_free_mb=0, disk_templates=["drbd"])
+    with unit_of_work(sessions) as session:
+        for job_id, status in ((1, "running"), (2, "success")):
+            job = ClusterJob(backend_id=full.id, job_id=job_id, status=status, received=utc_now())
+            job.opcode = "OP_CLUSTER_VERIFY"
+            session.add(job)
+    sign_in(Role.VIEWER)
+
+    def names(query: str) -> list[str]:
+        return [row["name"] for row in app.get(f"/admin/backends.json?filter={query}").json]
+
+    for query in (
+        "memory_free_percent<20",
+        "template~plain",
+        "jobs=1",
+        "disk_free_percent=100,jobs>0",
+    ):
+        assert names(query) == [full.name], query
+    assert full.name in app.get("/admin/backends?sort=-memory_free_percent&cols=template,jobs")
 
 
 def test_a_backend_of_which_nothing_is_known_says_so(
