@@ -61,9 +61,9 @@ def report_of(job: Job) -> JobReport:
         status=job.status,
         opcode=first.opcode,
         steps=len(job.ops),
-        target=first.target or "",
-        tool=first.tool or "",
-        reasons=first.reasons,
+        target=_clean(first.target or ""),
+        tool=_clean(first.tool or ""),
+        reasons=tuple(map(_clean, first.reasons)),
         received=job.received or job.started or _UNKNOWN,
         started=job.started,
         ended=job.ended,
@@ -80,7 +80,7 @@ def detail_of(row: Mapping[str, object]) -> JobDetail:
         raw=_written(row),
         started=job.started,
         ended=job.ended,
-        error=(error.code, error.message) if error is not None else None,
+        error=(error.code and _clean(error.code), _clean(error.message)) if error else None,
     )
 
 
@@ -90,7 +90,7 @@ def _written(row: Mapping[str, object]) -> str:
     logs = kept.get("oplog")
     if isinstance(logs, list):
         kept["oplog"] = [log[-_LONGEST_LOG:] if isinstance(log, list) else log for log in logs]
-    text = orjson.dumps(kept).decode().replace("\\u0000", "")
+    text = orjson.dumps(kept).decode()
     return text if len(text) <= _LONGEST_RAW else ""
 
 
@@ -98,11 +98,16 @@ def _open(value: Any) -> Any:
     """The value without what is nobody's business; empty ones say nothing and stay."""
     if isinstance(value, Mapping):
         return {
-            str(key): HIDDEN
+            _clean(str(key)): HIDDEN
             if inner and any(word in str(key).lower() for word in _SECRETS)
             else _open(inner)
             for key, inner in value.items()
         }
     if isinstance(value, list):
         return [_open(inner) for inner in value]
-    return value
+    return _clean(value) if isinstance(value, str) else value
+
+
+def _clean(text: str) -> str:
+    """The text without what no database keeps."""
+    return text.replace("\0", "")
