@@ -129,12 +129,11 @@ def list_concerns(
     *,
     stale_after_s: float,
 ) -> list[Concern]:
-    """Everything that needs a person, worst and oldest first; six statements."""
+    """Everything that needs a person, worst and oldest first; five statements."""
     found = [
         *_about_backends(backends, flavors, stale_after_s),
         *_about_operations(session),
         *_about_servers(servers),
-        *_about_messages(session),
         *_about_drift(session),
         *_about_watches(session),
         *_about_pools(session),
@@ -229,15 +228,10 @@ def _about_pools(session: Session) -> Iterator[Concern]:
         yield Concern(severity, Kind.POOL, pool=row)
 
 
-def _about_messages(session: Session) -> Iterator[Concern]:
-    count, since = dead_letters.oldest_waiting(session)
-    if count:
-        yield Concern(Severity.WARNING, Kind.DEAD_LETTERS, count=count, since=since)
-
-
 def _about_watches(session: Session) -> Iterator[Concern]:
-    """Whether anybody looks at the queues, what computing the audit's seals again found, who has
-    not accepted the terms for long, and what regions lack of the promoted flavors.
+    """Messages nobody could apply, whether anybody looks at the queues, what computing the audit's
+    seals again found, who has not accepted the terms for long, and what regions lack of the
+    promoted flavors; all of it one statement.
     """
     found = (
         sa.select(column).where(AuditChain.id == 1).scalar_subquery()
@@ -248,9 +242,11 @@ def _about_watches(session: Session) -> Iterator[Concern]:
         for column in (ConsumerPause.since, ConsumerPause.reason)
     )
     counts = (_owing(), _lacking())
-    noted, problem, since, paused_since, why, owing, lacking = session.execute(
-        sa.select(dead_letters.last_noted(), *found, *paused, *counts)
-    ).one()
+    query = sa.select(dead_letters.last_noted(), *found, *paused, *counts, *dead_letters.waiting())
+    row = session.execute(query).one()
+    noted, problem, since, paused_since, why, owing, lacking, letters, oldest = row
+    if letters:
+        yield Concern(Severity.WARNING, Kind.DEAD_LETTERS, count=letters, since=oldest)
     if paused_since is not None:
         yield Concern(Severity.WARNING, Kind.PAUSED, since=paused_since, text=why)
     if noted is not None and utc_now() - noted > NO_CONSUMER_AFTER:

@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -196,25 +197,38 @@ def note_hours(session: Session) -> int:
 
 def list_points(session: Session, backend: Backend, span: Span) -> Sequence[Point]:
     """The points of a chart, oldest first; one statement."""
+    return points_of(session, [backend], span)[backend.id]
+
+
+def points_of(
+    session: Session, backends: Sequence[Backend], span: Span
+) -> dict[int, Sequence[Point]]:
+    """The points of a chart of each, oldest first, by the backend's id; one statement."""
     now = utc_now().replace(minute=0, second=0, microsecond=0)
     last = now - dt.timedelta(hours=now.hour % span.step)
     first = last - dt.timedelta(hours=span.hours - span.step)
-    rows = session.scalars(
-        sa.select(BackendHour)
-        .where(BackendHour.backend_id == backend.id, BackendHour.hour >= first)
+    rows = session.execute(
+        sa.select(*cast("sa.Table", BackendHour.__table__).c)
+        .where(
+            BackendHour.backend_id.in_([backend.id for backend in backends]),
+            BackendHour.hour >= first,
+        )
         .order_by(BackendHour.hour)
     )
     step = dt.timedelta(hours=span.step)
-    groups: dict[int, list[BackendHour]] = {}
+    groups: dict[tuple[int, int], list[sa.Row[Any]]] = {}
     for row in rows:
-        groups.setdefault((row.hour - first) // step, []).append(row)
-    return [
-        _mean(first + place * step, groups.get(place, ()))
-        for place in range(span.hours // span.step)
-    ]
+        groups.setdefault((row.backend_id, (row.hour - first) // step), []).append(row)
+    return {
+        backend.id: [
+            _mean(first + place * step, groups.get((backend.id, place), ()))
+            for place in range(span.hours // span.step)
+        ]
+        for backend in backends
+    }
 
 
-def _mean(at: dt.datetime, rows: Sequence[BackendHour]) -> Point:
+def _mean(at: dt.datetime, rows: Sequence[sa.Row[Any]]) -> Point:
     if not rows:
         return Point(at)
     count = len(rows)

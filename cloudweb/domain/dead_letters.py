@@ -108,12 +108,13 @@ def count_waiting(session: Session, *, at_most: int = 10_000) -> int:
     return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
 
-def oldest_waiting(session: Session) -> tuple[int, dt.datetime | None]:
-    """How many wait, and since when; one statement."""
-    waiting = DeadLetter.state == LetterState.WAITING
-    query = sa.select(sa.func.count(), sa.func.min(DeadLetter.received)).where(waiting)
-    row = session.execute(query).one()
-    return row[0], row[1]
+def waiting() -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[dt.datetime]]:
+    """SQL for how many wait for a decision, and since when."""
+    these = DeadLetter.state == LetterState.WAITING
+    return (
+        sa.select(sa.func.count()).where(these).scalar_subquery(),
+        sa.select(sa.func.min(DeadLetter.received)).where(these).scalar_subquery(),
+    )
 
 
 def note_applied(session: Session, identity: Identity, letter: DeadLetter) -> None:

@@ -16,10 +16,11 @@ from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
-from cloudweb.domain import attention, flavors, fleet, operation_lists, saved_views
+from cloudweb.domain import attention, capacity, flavors, fleet, operation_lists, saved_views
+from cloudweb.domain.capacity import Span
 from cloudweb.models import Backend, OperState
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import pages
+from cloudweb.views.dashboard import charts, pages
 from cloudweb.views.dashboard.backends import stale_after_s
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,10 @@ def _backends(seen: _Seen) -> dict[str, Any]:
             (backend, attention.condition(backend, stale_after_s=seen.stale_after_s))
             for backend in seen.backends
         ],
+        "charts": {
+            id_: charts.draw("Memory", "memory_percent", points, Span.WEEK)
+            for id_, points in capacity.points_of(seen.request.db, seen.backends, Span.WEEK).items()
+        },
         "servers": seen.servers,
         "open_operations": seen.open_operations,
     }

@@ -10,6 +10,7 @@ import webtest
 
 from cloudweb.domain import flavors, fleet, operation_lists, saved_views
 from cloudweb.models import (
+    BackendHour,
     CatalogueFlavor,
     Infrastructure,
     Operation,
@@ -108,3 +109,28 @@ def test_who_owes_the_terms_for_a_month_and_what_regions_lack_needs_somebody(
         session.execute(sa.update(Terms).values(in_force=before))
         session.execute(sa.update(User).values(created=before))
     assert "1 user</a> has not accepted" in app.get("/admin/").text
+
+
+def test_each_backend_shows_how_full_its_memory_was_in_the_last_week(
+    app: webtest.TestApp, sign_in: Callable, make_backend: Callable, sessions: SessionFactory
+) -> None:
+    known, _unknown = make_backend(), make_backend()
+    sign_in(Role.VIEWER)
+    now = utc_now().replace(minute=0, second=0, microsecond=0)
+    with unit_of_work(sessions) as session:
+        for ago, free in ((0, 25), (30, 50), (24 * 9, 99)):
+            session.add(
+                BackendHour(
+                    backend_id=known.id,
+                    hour=now - dt.timedelta(hours=ago),
+                    memory_total_mb=100,
+                    memory_free_mb=free,
+                    disk_total_mb=0,
+                    disk_free_mb=0,
+                    instances=0,
+                )
+            )
+    cells = app.get("/admin/").html.select("td[data-label='7 days']")
+    assert cells[0].svg["aria-label"].endswith("between 50 % and 75 %, 75 % at the end")
+    assert len(cells[0].svg.select("polyline")) == 2
+    assert cells[1].svg is None
