@@ -359,6 +359,9 @@ class Lane:
             backend = session.get(Backend, self.target.id, with_for_update=True)
             if backend is not None:
                 fleet.refresh(session, backend, report)
+        if backend is not None and backend.refreshed is None and backend.last_error:
+            self._refresh_at = 0.0  # nothing else is asked of what is not the cluster that is meant
+            raise errors.UnexpectedAnswer(backend.last_error)
         self._breaker.answered()
 
 

@@ -117,7 +117,7 @@ def keep(session: Session, backend: Backend, reports: Iterable[JobReport]) -> No
     _remove(session, backend.id, gone)
     fresh = [wanted[job_id] for job_id in wanted if job_id not in known or job_id in gone]
     _add(session, backend.id, fresh)
-    for job_id, row in known.items():
+    for job_id, row in sorted(known.items()):
         report = wanted.get(job_id)
         if report is not None and job_id not in gone and report.status != row.status:
             _update(session, backend.id, report)

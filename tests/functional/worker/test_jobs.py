@@ -7,7 +7,7 @@ from cloudweb.backend.ganeti.rapi import RapiClient
 from cloudweb.domain import cluster_jobs, identity, job_cancels
 from cloudweb.domain.cluster_jobs import JobRow
 from cloudweb.domain.states import ApiStatus
-from cloudweb.models import unit_of_work
+from cloudweb.models import Backend, unit_of_work
 from tests.functional.processes import running, wait_for
 from tests.functional.worker.world import WORKER, World
 
@@ -71,3 +71,23 @@ def test_a_job_that_waits_is_dropped_whoever_asked_for_it(world: World, ini: Pat
             backend = world.cloud.backend
             job_cancels.cancel(session, CLI, backend, jobs[-1], reason="Too many.")
         read(world, jobs[-1], "canceled")
+
+
+def test_a_new_cluster_that_is_not_the_one_that_is_meant_is_asked_nothing_else(
+    world: World, ini: Path
+) -> None:
+    def backend() -> Backend:
+        with unit_of_work(world.sessions, write=False) as session:
+            return session.get_one(Backend, world.cloud.backend.id)
+
+    with unit_of_work(world.sessions) as session:
+        row = session.get_one(Backend, world.cloud.backend.id)
+        row.name, row.refreshed = "gnt.example.org", None
+    with running(WORKER, ini):
+        wait_for(lambda: backend().last_error)
+        asked = world.simulator.clusters["alpha"].requests
+        wait_for(lambda: asked["GET /2/info"] > 1)  # by then the rest would have been asked too
+    assert backend().last_error == f"The cluster that answers is {ALPHA}, not gnt.example.org."
+    assert backend().unreachable_since is not None
+    assert not world.asked("alpha", "/2/jobs")
+    assert not world.asked("alpha", "/2/instances")
