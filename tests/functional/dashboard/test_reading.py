@@ -12,6 +12,7 @@ from cloudweb.domain.address_history import Had
 from cloudweb.models import (
     AddressUse,
     CatalogueFlavor,
+    ClusterJob,
     Infrastructure,
     Network,
     NetworkKind,
@@ -83,7 +84,14 @@ def filled(
         flavor = CatalogueFlavor(
             flavor_id="f-1", name="m1.small", vcpus=1, ram_mb=2048, disk_gb=20, promoted=True
         )
-        session.add_all([operation, flavor, *regions])
+        by_hand = ClusterJob(
+            backend_id=server.backend_id,
+            job_id=4712,
+            status="waiting",
+            opcode="OP_CLUSTER_VERIFY",
+            received=utc_now(),
+        )
+        session.add_all([operation, by_hand, flavor, *regions])
         session.flush()
         for n, (name, ram) in enumerate((("m1.small", 2048), ("m1.odd", 999))):
             session.add(_regional(regions[0], f"r{n}", name, ram))
@@ -125,7 +133,8 @@ PAGES = {
     "flavors?show=extra": "m1.odd",
     "flavors?by=region&show=all": "Trento",
     "flavors/compare?a=Athens&b=Crete": "RAM 2048 ≠ 4096",
-    "jobs": "4711",
+    "jobs": "4712",
+    "jobs/{name}/4712": "Verify cluster",
     "search?q=web": "web-1",
 }
 
@@ -231,6 +240,7 @@ def test_a_map_has_a_cell_for_each_use_and_the_ranges_in_words(
         ("{image}", "/admin/images/{image}"),
         ("4711", "/admin/operations/{operation}"),
         ("{name}:4711", "/admin/operations/{operation}"),
+        ("{name}:4712", "/admin/jobs/{name}/4712"),
         ("{name}", "/admin/backends/{backend}"),
         ("Athens", "/admin/regions/{region}"),
         ("m1.small", "/admin/flavors?q=m1.small"),
