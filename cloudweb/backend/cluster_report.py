@@ -1,5 +1,6 @@
 """What a cluster can take, summed up from what its remote API says of its nodes."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from cloudweb.backend.ganeti.objects import ClusterInfo, Node
@@ -10,7 +11,8 @@ from cloudweb.domain.nodes import NodeReport
 
 def read_report(client: RapiClient) -> ClusterReport:
     """Ask the cluster; three calls. Raises RapiError."""
-    return report_of(client.info(), client.nodes_bulk(), client.groups())
+    report = report_of(client.info(), client.nodes_bulk(), client.groups())
+    return dataclasses.replace(report, certificate_ends=client.certificate_ends())
 
 
 def report_of(

@@ -32,6 +32,7 @@ FAILED_WITHIN = dt.timedelta(hours=24)
 WAITING_TOO_LONG = dt.timedelta(minutes=5)
 RUNNING_TOO_LONG = dt.timedelta(hours=1)
 NO_CONSUMER_AFTER = dt.timedelta(minutes=2)
+CERTIFICATE_ENDS_WITHIN = dt.timedelta(days=30)
 TERMS_OWED_SINCE = dt.timedelta(days=30)
 POOL_TIGHT = 0.85
 """From which share in use on a pool needs somebody."""
@@ -60,6 +61,7 @@ class Kind(enum.StrEnum):
     NO_BACKEND = "no backend"
     NO_ROOM = "no room"
     UNVERIFIED = "unverified"
+    CERTIFICATE = "certificate"
     STALE = "stale"
     OVERDUE = "overdue"
     FAILED = "failed"
@@ -155,6 +157,10 @@ def _about_backends(
             continue
         if not backend.verify_tls:
             yield Concern(Severity.WARNING, Kind.UNVERIFIED, backend)
+        ends = backend.certificate_ends
+        if ends is not None and ends < utc_now() + CERTIFICATE_ENDS_WITHIN:
+            severity = Severity.WARNING if ends > utc_now() else Severity.CRITICAL
+            yield Concern(severity, Kind.CERTIFICATE, backend)
         if backend.unreachable_since is not None:
             yield Concern(
                 Severity.CRITICAL, Kind.UNREACHABLE, backend, since=backend.unreachable_since

@@ -50,6 +50,7 @@ class ClusterReport:
     nodes_up: int
     node_groups: tuple[str, ...] = ()
     nodes: tuple[NodeReport, ...] = ()
+    certificate_ends: dt.datetime | None = None
 
 
 def list_all(session: Session) -> Sequence[Backend]:
@@ -317,6 +318,7 @@ def refresh(session: Session, backend: Backend, report: ClusterReport) -> None:
     backend.instances = report.instances
     backend.nodes_total = report.nodes_total
     backend.nodes_up = report.nodes_up
+    backend.certificate_ends = report.certificate_ends
     backend.refreshed = utc_now()
     nodes.keep(session, backend, report.nodes)
     note_answered(backend)

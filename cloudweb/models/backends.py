@@ -78,6 +78,8 @@ class Backend(Base):
     nodes_total: Mapped[int] = mapped_column(default=0)
     nodes_up: Mapped[int] = mapped_column(default=0)
     refreshed: Mapped[dt.datetime | None]
+    certificate_ends: Mapped[dt.datetime | None]
+    """How long the certificate is good with which the cluster answered then."""
     jobs_read: Mapped[dt.datetime | None]
     """When its queue of jobs was last read."""
     heartbeat: Mapped[str | None] = mapped_column(sa.String(128))

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from cloudweb.backend import cluster_report
 from cloudweb.backend.ganeti.errors import TlsFailed, Unauthorized
 from cloudweb.backend.ganeti.rapi import RapiClient
 from cloudweb.backend.ganeti.simulator.certificate import make_certificate
@@ -28,6 +30,14 @@ def test_the_version_of_the_api_is_2(client: RapiClient) -> None:
 def test_the_right_fingerprint_is_accepted(subject: Subject) -> None:
     with subject.client(fingerprint=subject.fingerprint) as client:
         assert client.version() == 2
+
+
+def test_how_long_the_certificate_is_good_is_told_with_the_figures(subject: Subject) -> None:
+    with subject.client(fingerprint=subject.fingerprint) as client:
+        assert client.certificate_ends() is None
+        told = cluster_report.read_report(client).certificate_ends
+    certificate = x509.load_pem_x509_certificate(Path(subject.certificate_file).read_bytes())
+    assert told == certificate.not_valid_after_utc
 
 
 def test_a_fingerprint_may_have_colons_and_capitals(subject: Subject) -> None:

@@ -1,5 +1,6 @@
 """A client of one cluster's remote API (RAPI): the calls that cloudweb makes, and no others."""
 
+import datetime as dt
 import html
 import time
 from collections.abc import Mapping, Sequence
@@ -111,6 +112,10 @@ class RapiClient:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def certificate_ends(self) -> dt.datetime | None:
+        """How long the cluster's certificate is good; None before it was asked, or by http."""
+        return self._watch.certificate_ends()
 
     # What there is.
 

@@ -1,5 +1,6 @@
 """How RAPI is reached: what proves which cluster it is, and what surely was never sent."""
 
+import datetime as dt
 import hashlib
 import ipaddress
 import re
@@ -74,10 +75,27 @@ def _is_loopback(host: str) -> bool:
 
 
 class ConnectWatch:
-    """Remembers whether the last request failed before there was a connection to send it over."""
+    """Remembers whether the last request failed before there was a connection to send it over.
+
+    And with which certificate the cluster answered when it was last connected to.
+    """
 
     def __init__(self) -> None:
         self.failed = False
+        self._certificate: bytes | None = None
+
+    def connected(self, sock: Any) -> None:
+        self.failed = False
+        self._certificate = sock.getpeercert(binary_form=True)
+
+    def certificate_ends(self) -> dt.datetime | None:
+        """How long the certificate is good; None where there was none."""
+        if self._certificate is None:
+            return None
+        try:
+            return x509.load_der_x509_certificate(self._certificate).not_valid_after_utc
+        except ValueError:  # what OpenSSL took, a stricter reader need not
+            return None
 
 
 class RapiAdapter(HTTPAdapter):
@@ -117,6 +135,6 @@ def _watched_classes(watch: ConnectWatch) -> dict[str, Any]:
         def connect(self) -> None:
             watch.failed = True
             super().connect()
-            watch.failed = False
+            watch.connected(self.sock)
 
     return {"http": Plain, "https": Secure}

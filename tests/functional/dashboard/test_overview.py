@@ -134,3 +134,16 @@ def test_each_backend_shows_how_full_its_memory_was_in_the_last_week(
     assert cells[0].svg["aria-label"].endswith("between 50 % and 75 %, 75 % at the end")
     assert len(cells[0].svg.select("polyline")) == 2
     assert cells[1].svg is None
+
+
+@pytest.mark.parametrize(("days", "words"), [(29, "ends at"), (-1, "ended at"), (31, None)])
+def test_a_certificate_that_ends_soon_needs_somebody(
+    app: webtest.TestApp, sign_in: Callable, make_backend: Callable, days: int, words: str | None
+) -> None:
+    ends = utc_now() + dt.timedelta(days=days)
+    backend = make_backend(certificate_ends=ends, fingerprint="ab" * 32)
+    sign_in(Role.VIEWER)
+    page = app.get("/admin/").html.main.text
+    assert ("The certificate of" in page) is (words is not None)
+    assert words is None or (words in page and "its new fingerprint" in page)
+    assert "the certificate is good until" in app.get(f"/admin/backends/{backend.id}")
