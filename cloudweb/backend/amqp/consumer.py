@@ -61,6 +61,7 @@ AWAY = Counter(
 
 _IDLE_S = 0.5
 _QUIET_S = 0.01
+_YIELD_S = 0.0001
 _STEADY_S = 5.0
 _COUNT_EVERY_S = 10.0
 _CHECK_S = 30.0
@@ -249,6 +250,9 @@ class Consumer:
         try:
             while not done.done():
                 link.read(_IDLE_S)
+                # The thread may wait for the interpreter, which a reader with more to read would
+                # take again at once: then the database's answer lies there until all is read.
+                time.sleep(_YIELD_S)
         finally:
             concurrent.futures.wait([done])
         return done.result()
