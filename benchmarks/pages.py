@@ -30,7 +30,7 @@ PAGES = (
     "backends?sort=-servers",
     "backends/{backend}",
     "operations?sort=-finished",
-    "jobs?state=error",
+    "jobs?status=error",
     "networks",
     "ips?sort=address",
     "pools",
@@ -109,6 +109,11 @@ INSERT INTO operations (key, backend_id, server_id, request_id, reason, opcode, 
          CASE WHEN id % 50 = 0 THEN 'error' ELSE 'success' END, id, 1, now(), '', '',
          CASE WHEN id % 50 = 0 THEN 'wrong_state' END, created, created, created, created
   FROM servers WHERE instance_name LIKE 'b-%';
+INSERT INTO cluster_jobs (backend_id, job_id, status, opcode, steps, target, tool, reason, received,
+                          started, ended, took_ms, error, read_status, detail)
+  SELECT b, n, CASE WHEN n % 20 = 0 THEN 'error' ELSE 'success' END, 'OP_INSTANCE_STARTUP', 1,
+         'b-' || n, 'gnt-instance', '', now() - n * interval '1 minute', now(), now(), 900, '', '',
+         '' FROM generate_series(1, {clusters}) b, generate_series(1, 1000) n;
 """
 
 
