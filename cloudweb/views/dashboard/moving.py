@@ -22,9 +22,19 @@ from cloudweb.views.dashboard.figures import plural
 WORDS = {Verb.MIGRATE: "Migrate", Verb.FAILOVER: "Fail over", Verb.EVACUATE: "Evacuate"}
 
 
-def _place(request: Request) -> tuple[Backend, Node]:
+def place(request: Request) -> tuple[Backend, Node]:
+    """The node of a page's address, and its cluster. Raises ItemNotFound."""
     backend = fleet.get(request.db, int(request.matchdict["id"]))
     return backend, moves.get_node(request.db, backend, request.matchdict["node"])
+
+
+def trail(request: Request, backend: Backend, node: Node) -> tuple[tuple[str, str], ...]:
+    """The pages above one on which something is done to a node; the last is the node's own."""
+    return (
+        ("Backends", request.route_path("admin.backends")),
+        (backend.name, request.route_path("admin.backend", id=backend.id)),
+        (node.name, request.route_path("admin.node", id=backend.id, node=node.name)),
+    )
 
 
 def _verb(request: Request) -> Verb:
@@ -35,7 +45,7 @@ def _verb(request: Request) -> Verb:
 @view_config(route_name="admin.node", request_method="GET", permission=Permission.DASHBOARD_VIEW)
 def show(request: Request) -> Response:
     """GET /admin/backends/{id}/nodes/{node}: its room, its servers, and the moves off it."""
-    backend, node = _place(request)
+    backend, node = place(request)
     made = moves.list_moves(request.db, backend, node)
     open_ones = [each for each in made if each.state in OPEN_STATES]
     names = operation_lists.server_names(request.db, {each.server_id for each in made})
@@ -122,16 +132,12 @@ def empty_node(request: Request) -> Response:
 
     It is dangerous where VMs that run are shut down for it.
     """
-    backend, node = _place(request)
+    backend, node = place(request)
     page: str = request.route_path("admin.node", id=backend.id, node=node.name)
 
     def make() -> Preview:
         plan = moves.plan_node(request.db, backend, node, verb=_verb(request))
-        up = (
-            ("Backends", request.route_path("admin.backends")),
-            (backend.name, request.route_path("admin.backend", id=backend.id)),
-            (node.name, page),
-        )
+        up = trail(request, backend, node)
         preview = _preview(_verb(request), node.name, plan.steps, up)
         return dataclasses.replace(
             preview,

@@ -6,11 +6,11 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import flavors, fleet, moves, node_roles
+from cloudweb.domain import flavors, node_roles
 from cloudweb.domain.node_roles import ROLES, Change, Impact
 from cloudweb.models import Node, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, figures
+from cloudweb.views.dashboard import acts, figures, moving
 from cloudweb.views.dashboard.acts import Preview
 
 WORDS = {
@@ -109,10 +109,8 @@ def _lost(impact: Impact) -> Sequence[str]:
 def set_role(request: Request) -> Response:
     """GET, POST /admin/backends/{id}/nodes/{node}/CHANGE, for each that there is."""
     db = request.db
-    backend = fleet.get(db, int(request.matchdict["id"]))
-    node = moves.get_node(db, backend, request.matchdict["node"])
+    backend, node = moving.place(request)
     change = Change(request.matched_route.name.rpartition(".")[2])
-    page: str = request.route_path("admin.node", id=backend.id, node=node.name)
 
     def make() -> Preview:
         impact = node_roles.impact(db, backend, node, change, flavors.list_active(db))
@@ -122,11 +120,7 @@ def set_role(request: Request) -> Response:
             title=f"{WORDS[change]}: {node.name}",
             verb=WORDS[change],
             section="backends",
-            up=(
-                ("Backends", request.route_path("admin.backends")),
-                (backend.name, request.route_path("admin.backend", id=backend.id)),
-                (node.name, page),
-            ),
+            up=moving.trail(request, backend, node),
             facts={
                 "Role": ROLES.get(node_roles.role(node), node.role),
                 "Instances": str(node.primaries),
@@ -155,6 +149,7 @@ def set_role(request: Request) -> Response:
             reason=reason,
             seen=str(preview.versions),
         )
+        page: str = request.route_path("admin.node", id=backend.id, node=node.name)
         return page
 
     return acts.respond(request, make, do)
