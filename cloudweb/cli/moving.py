@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-import sqlalchemy as sa
 
 from cloudweb.cli import printing, waiting
 from cloudweb.cli.door import Door, pass_door
 from cloudweb.cli.nodes import node_row
 from cloudweb.cli.refusals import Refused
-from cloudweb.domain import fleet, moves, nodes, servers
+from cloudweb.domain import fleet, moves, nodes, operation_lists, servers
 from cloudweb.domain.moves import Step, Verb
 from cloudweb.models import Backend, Operation, Server
 
@@ -219,8 +218,7 @@ def told(door: Door, made: list[Operation], *, wait: bool, timeout_s: int, as_js
         except Refused as error:
             refused = error
         with door.reading() as session:
-            query = sa.select(Operation).where(Operation.id.in_(ids)).order_by(Operation.id)
-            made = list(session.scalars(query))
+            made = list(operation_lists.list_by_ids(session, ids))
     printing.listing([move_row(each) for each in made], MOVES, as_json=as_json)
     if refused is not None:
         raise refused

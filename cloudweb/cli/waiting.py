@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from cloudweb.cli.door import Door
 from cloudweb.cli.refusals import Refused
+from cloudweb.domain import states
 from cloudweb.models import OPEN_STATES, Operation, OperationState, Server
 
 _POLL_S = 0.2
@@ -99,7 +100,7 @@ def _far(row: Operation, built: int | None) -> int:
     if row.state not in _BEGUN:
         return _DONE
     begun = _BEGUN[row.state]
-    building = row.opcode == "OP_INSTANCE_CREATE" and row.state is OperationState.RUNNING
+    building = row.opcode == states.CREATE and row.state is OperationState.RUNNING
     return max(begun, min(built or 0, _DONE - 1)) if building else begun
 
 

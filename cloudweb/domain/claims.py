@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb.domain import pools
-from cloudweb.models import Pool, PoolUse, PoolValue
+from cloudweb.models import PoolUse, PoolValue
 
 _VALUES = cast("sa.Table", PoolValue.__table__)
 
@@ -32,7 +32,7 @@ def lock(session: Session, wanted: Mapping[int, Collection[str]]) -> Claims:
     """Lock these addresses of each network; two statements a network."""
     found: Claims = {}
     for network_id in sorted(wanted):
-        pool = session.scalar(sa.select(Pool).where(Pool.network_id == network_id))
+        pool = pools.find_addresses(session, network_id)
         if pool is None:
             continue
         places = {pools.number_of(pool, address): address for address in wanted[network_id]}

@@ -67,13 +67,14 @@ def shared_images(session: Session, identity: Identity, user_id: int) -> Sequenc
     return session.scalars(query).all() if 0 < user_id <= MAX_ID else []
 
 
-def list_emails(session: Session, image: Image) -> Sequence[str]:
+def list_emails(session: Session, image: Image, *, limit: int = MAX_MEMBERS) -> Sequence[str]:
     """The e-mail addresses of the users an image is shared with, for operators."""
     return session.scalars(
         sa.select(User.email)
         .join(ImageMember, ImageMember.user_id == User.id)
         .where(ImageMember.image_id == image.id)
         .order_by(User.email)
+        .limit(limit)
     ).all()
 
 

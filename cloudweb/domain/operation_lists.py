@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
+from cloudweb.domain import states
 from cloudweb.domain.filters import Field, Fields
 from cloudweb.models import OPEN_STATES, Backend, Operation, OperationState, Server, User
 
@@ -110,6 +111,33 @@ def find_row(session: Session, operation_id: int) -> OperationRow:
     if row is None:
         raise faults.ItemNotFound(f"No operation {operation_id}.")
     return OperationRow(*row)
+
+
+def list_by_ids(session: Session, ids: Collection[int]) -> Sequence[Operation]:
+    """These operations, by id; one statement."""
+    query = sa.select(Operation).where(Operation.id.in_(ids)).order_by(Operation.id)
+    return session.scalars(query).all()
+
+
+def find_by_job(session: Session, backend: str, job_id: int) -> int | None:
+    """The newest operation that is this job of the backend of that name; its id."""
+    return session.scalar(
+        sa.select(Operation.id)
+        .join(Backend, Backend.id == Operation.backend_id)
+        .where(Backend.name == backend, Operation.job_id == job_id)
+        .order_by(Operation.id.desc())
+        .limit(1)
+    )
+
+
+def list_removing(session: Session, server_ids: Collection[int]) -> set[int | None]:
+    """Which of these servers are about to be removed; one statement."""
+    query = sa.select(Operation.server_id).where(
+        Operation.server_id.in_(server_ids),
+        Operation.opcode == states.REMOVE,
+        Operation.state.in_(OPEN_STATES),
+    )
+    return set(session.scalars(query))
 
 
 def count_by_state(session: Session) -> dict[OperationState, int]:

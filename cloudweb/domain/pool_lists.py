@@ -103,7 +103,7 @@ def get_row(session: Session, pool_id: int) -> PoolRow:
 
 def of_network(session: Session, network_id: int) -> Pool:
     """The addresses of a network. Raises BadRequest for one that has none of ours."""
-    pool = session.scalar(sa.select(Pool).where(Pool.network_id == network_id))
+    pool = pools.find_addresses(session, network_id)
     if pool is None:
         raise faults.BadRequest(f"Network {network_id} has no addresses of ours.")
     return pool

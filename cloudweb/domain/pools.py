@@ -262,7 +262,7 @@ def take(session: Session, kind: PoolKind, *, holder_kind: str, holder_id: int) 
 
 def take_address(session: Session, network: Network, *, server_id: int) -> str:
     """The lowest free address of a network, for a server. Raises OverLimit when it is full."""
-    pool = _addresses(session, network.id)
+    pool = find_addresses(session, network.id)
     taken = _take(session, pool, SERVER, server_id) if pool is not None else None
     if taken is None:
         raise faults.OverLimit("Network is full")
@@ -296,7 +296,7 @@ def hold_address(session: Session, network_id: int, address: str, *, server_id: 
 
     An operator's reservation stays. Raises Conflict when another has the address.
     """
-    pool = _addresses(session, network_id)
+    pool = find_addresses(session, network_id)
     number = number_of(pool, address) if pool is not None else None
     if pool is None or number is None:
         return False
@@ -316,7 +316,7 @@ def release_address(
     session: Session, network_id: int, address: str, *, server_id: int | None = None
 ) -> bool:
     """Give an address back, if it is held (by this server); whether it was."""
-    pool = _addresses(session, network_id)
+    pool = find_addresses(session, network_id)
     number = number_of(pool, address) if pool is not None else None
     if pool is None or number is None:
         return False
@@ -353,13 +353,14 @@ def lock_addresses(session: Session, network_id: int) -> None:
 
 def remove_addresses(session: Session, network_id: int) -> None:
     """Do away with the addresses of a network that is gone."""
-    pool = _addresses(session, network_id)
+    pool = find_addresses(session, network_id)
     if pool is not None:
         session.execute(sa.delete(_VALUES).where(_VALUES.c.pool_id == pool.id))
         session.delete(pool)
 
 
-def _addresses(session: Session, network_id: int) -> Pool | None:
+def find_addresses(session: Session, network_id: int) -> Pool | None:
+    """The addresses of a network, if it has any of ours."""
     return session.scalar(sa.select(Pool).where(Pool.network_id == network_id))
 
 

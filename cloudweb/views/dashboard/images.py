@@ -1,13 +1,12 @@
 """Images: what servers are made from, whoever registered it."""
 
-import sqlalchemy as sa
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import accounts, audit, image_lists
-from cloudweb.models import Image, ImageMember, User
+from cloudweb.domain import accounts, audit, image_lists, image_members
+from cloudweb.models import Image, User
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists, pages
 from cloudweb.views.dashboard.lists import Column, Listing
@@ -59,18 +58,11 @@ def show(request: Request) -> Response:
     image = request.db.get(Image, request.matchdict["id"])
     if image is None:
         raise faults.ItemNotFound("No such image.")
-    members = request.db.scalars(
-        sa.select(User.email)
-        .join(ImageMember, ImageMember.user_id == User.id)
-        .where(ImageMember.image_id == image.id)
-        .order_by(User.email)
-        .limit(100)
-    ).all()
     return pages.show_signed_in(
         request,
         "image",
         image=image,
         owner=accounts.email_of(request.db, image.owner_id),
-        members=members,
+        members=image_members.list_emails(request.db, image, limit=100),
         history=audit.list_for(request.db, "image", image.id),
     )

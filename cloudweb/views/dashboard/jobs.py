@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
@@ -13,12 +12,11 @@ from pyramid.view import view_config
 
 from cloudweb.backend.ganeti import errors, jobs
 from cloudweb.backend.ganeti.reading import listed
-from cloudweb.domain import audit, cluster_jobs, fleet, job_cancels
+from cloudweb.domain import audit, cluster_jobs, fleet, job_cancels, operation_lists
 from cloudweb.domain.cluster_jobs import UNFINISHED, JobRow, JobStatus
 from cloudweb.models import (
     Backend,
     ClusterJob,
-    Operation,
     SentForm,
     Server,
 )
@@ -155,13 +153,7 @@ def show(request: Request) -> Response:
 
 def _its_operation(request: Request) -> Response:
     backend, job_id = _key(request)
-    operation_id = request.db.scalar(
-        sa.select(Operation.id)
-        .join(Backend, Backend.id == Operation.backend_id)
-        .where(Backend.name == backend, Operation.job_id == job_id)
-        .order_by(Operation.id.desc())
-        .limit(1)
-    )
+    operation_id = operation_lists.find_by_job(request.db, backend, job_id)
     if operation_id is None:
         cluster_jobs.get_row(request.db, backend, job_id)
     return HTTPSeeOther(request.route_path("admin.operation", id=operation_id))

@@ -2,14 +2,13 @@
 
 import dataclasses
 
-import sqlalchemy as sa
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import audit, network_lists, operation_lists, operator_networks
+from cloudweb.domain import audit, network_lists, operation_lists, operator_networks, pools
 from cloudweb.domain.network_lists import NetworkRow, Place
-from cloudweb.models import OPEN_STATES, Network, NetworkKind, NetworkState, Pool, SentForm, User
+from cloudweb.models import OPEN_STATES, Network, NetworkKind, NetworkState, SentForm, User
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, lists, pages
 from cloudweb.views.dashboard.acts import Preview
@@ -84,7 +83,7 @@ def show(request: Request) -> Response:
     row = network_lists.get_row(request.db, _id(request))
     network = row.network
     recent = operation_lists.list_recent(request.db, network_id=network.id, limit=_RECENT)
-    pool = request.db.scalar(sa.select(Pool).where(Pool.network_id == network.id))
+    pool = pools.find_addresses(request.db, network.id)
     usable = pool.size - 3 if pool is not None else 0
     return pages.show_live(
         request,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
@@ -11,11 +10,11 @@ from pyramid.view import view_config
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import forms, locks, notices, servers, states, suspensions
+from cloudweb.domain import fleet, forms, locks, notices, operation_lists, servers, suspensions
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.notices import NOTICES
 from cloudweb.domain.server_lists import ServerRow
-from cloudweb.models import OPEN_STATES, Backend, Operation, OperState, SentForm, Server
+from cloudweb.models import OPEN_STATES, Operation, OperState, SentForm, Server
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, noticing, pages
 from cloudweb.views.dashboard.acts import Item, Preview
@@ -116,16 +115,8 @@ def _command(verb: str, ids: Sequence[str]) -> str:
 
 def _items(request: Request, rows: Sequence[ServerRow], verb: str) -> list[Item]:
     ids = [row.server.id for row in rows]
-    offline = set(request.db.scalars(sa.select(Backend.id).where(Backend.offline == sa.true())))
-    going = set(
-        request.db.scalars(
-            sa.select(Operation.server_id).where(
-                Operation.server_id.in_(ids),
-                Operation.opcode == states.REMOVE,
-                Operation.state.in_(OPEN_STATES),
-            )
-        )
-    )
+    offline = {backend.id for backend in fleet.list_all(request.db) if backend.offline}
+    going = operation_lists.list_removing(request.db, ids)
     return [
         Item(
             row.server.id,
@@ -237,10 +228,7 @@ def show(request: Request) -> Response:
     """GET /admin/forms/{key}: what became of each."""
     form = forms.get(request.db, request.identity, request.matchdict["key"])
     ids = [item["operation"] for item in form.items if item.get("operation")]
-    found = {
-        operation.id: operation
-        for operation in request.db.scalars(sa.select(Operation).where(Operation.id.in_(ids)))
-    }
+    found = {each.id: each for each in operation_lists.list_by_ids(request.db, ids)}
     failed = [
         item["id"]
         for item in form.items
