@@ -20,13 +20,13 @@ from cloudweb.domain import (
     accounts,
     fleet,
     handovers,
+    letters,
     locks,
     notices,
     server_lists,
     server_metadata,
     servers,
     suspensions,
-    texts,
     transfers,
 )
 from cloudweb.domain.identity import Identity
@@ -244,7 +244,9 @@ def unlock(door: Door, server_ids: tuple[int, ...], as_json: bool) -> None:
 @click.command()
 @_ids
 @click.option("--subject", required=True, help="One line.")
-@click.option("--text", required=True, help="What is written; the servers' names follow.")
+@click.option(
+    "--text", required=True, help="What is written; the servers' names follow, and yours."
+)
 @reason_option
 @dry_run
 @printing.as_json
@@ -253,13 +255,11 @@ def mail(door: Door, server_ids: tuple[int, ...], subject: str, text: str, as_js
     """Write to the owners of servers: one mail each, that names theirs."""
     if not server_ids:
         raise click.UsageError("Name servers by their ids.")
-    if not texts.readable(subject) or not 0 < len(subject) <= 100 or not text.strip():
-        raise click.UsageError("A subject is one line of 1 to 100 characters, and there is a text.")
+    notice = Notice(*letters.checked(subject, text), writer=door.identity.email)
     with door.changing() as session:
         for server_id in sorted(set(server_ids)):
             servers.lock(session, door.identity, server_id)
         to = notices.owners(session, Server.id.in_(server_ids))
-        notice = Notice(subject, texts.shown(text))
         sent = notices.send(session, door.identity, door.sealer, notice, to, reason="")
     owners = [{"owner": each.email, "servers": list(each.servers)} for each in to]
     printing.done(f"{sent} mails are to be sent.", {"mails": sent, "to": owners}, as_json=as_json)

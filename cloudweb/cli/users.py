@@ -20,6 +20,7 @@ from cloudweb.cli.lists import Wanted
 from cloudweb.domain import (
     accounts,
     email_addresses,
+    letters,
     registration,
     second_factor,
     user_acts,
@@ -291,7 +292,7 @@ def verify(door: Door, email: str, reason: str, as_json: bool) -> None:
 def mail(door: Door, email: str, file: TextIO, subject: str, as_json: bool) -> None:
     """Write to a user: the text in FILE, or on standard input."""
     try:
-        text = file.read(4 * user_acts.MAX_MAIL)
+        text = file.read(4 * letters.MAX_TEXT)
     except UnicodeDecodeError:
         raise faults.BadRequest("The text is not UTF-8.") from None
     rules = registration.Rules.of(door.settings)

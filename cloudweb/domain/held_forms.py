@@ -76,5 +76,5 @@ def forget_old(session: Session) -> int:
     return cast("int", session.execute(old).rowcount)  # type: ignore[attr-defined]
 
 
-TECHNICAL = frozenset({"seen", "was", "next", "do"})
+TECHNICAL = frozenset({"seen", "was", "next", "do", "show"})
 """Fields that say nothing to people."""

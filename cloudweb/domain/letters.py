@@ -1,7 +1,12 @@
 """What cloudweb writes to people, in plain text."""
 
+from cloudweb import faults
+from cloudweb.domain import texts
 from cloudweb.domain.mail import Letter
 from cloudweb.models import LinkPurpose
+
+MAX_SUBJECT = 150
+MAX_TEXT = 10_000
 
 _NOT_YOU = "If you did not ask for this, do nothing: without the link nothing happens."
 
@@ -48,14 +53,23 @@ def rejected(reason: str) -> Letter:
     return Letter("Your account was not accepted", f"The reason given is:\n\n  {reason}\n")
 
 
+def checked(subject: str, text: str) -> tuple[str, str]:
+    """The subject and the text of one's own words as they are sent. Raises BadRequest by field."""
+    subject, text = subject.strip(), text.replace("\r\n", "\n").strip()
+    wrong = {}
+    if not 0 < len(subject) <= MAX_SUBJECT or not texts.readable(subject):
+        wrong["subject"] = f"One line of 1 to {MAX_SUBJECT} characters."
+    if not 0 < len(text) <= MAX_TEXT or texts.shown(text) != text:
+        wrong["text"] = f"1 to {MAX_TEXT:,} characters, without control characters."
+    if wrong:
+        raise faults.BadRequest("The mail cannot be sent like this.", details=wrong)
+    return subject, text
+
+
 def written(subject: str, text: str, writer: str) -> Letter:
-    """What somebody of staff has written, and who that was."""
-    return Letter(subject, f"{text}\n\n-- \n{by(writer)}\n")
-
-
-def by(writer: str) -> str:
-    """Who wrote it, at the end of a mail."""
-    return f"Written by {writer}, of those who run this cloud."
+    """What somebody of staff has written, and at its end who that was."""
+    by = f"Written by {writer}, of those who run this cloud."
+    return Letter(subject, f"{text}\n\n-- \n{by}\n")
 
 
 def password_changed(forgotten: str) -> Letter:

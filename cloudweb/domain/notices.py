@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from cloudweb.domain import audit, mail
+from cloudweb.domain import audit, letters, mail
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.mail import Letter
 from cloudweb.models import Server, User, UserState
@@ -26,10 +26,14 @@ class Owner:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Notice:
-    """What is told: a subject, and what happens; both are ours, nothing a stranger wrote."""
+    """What is told: a subject, and what happens; nothing a stranger wrote.
+
+    ``writer`` is who wrote it, where it is in somebody's own words.
+    """
 
     subject: str
     text: str
+    writer: str = ""
 
 
 _BY = "by whoever runs the cloud"
@@ -103,7 +107,10 @@ def letter(notice: Notice, owner: Owner, reason: str) -> Letter:
     if len(owner.servers) > _NAMED:
         names.append(f"  and {len(owner.servers) - _NAMED} more")
     why = f"\n\nThe reason given is:\n\n  {reason}" if reason else ""
-    return Letter(notice.subject, f"{notice.text}\n\n" + "\n".join(names) + f"{why}\n")
+    text = f"{notice.text}\n\n" + "\n".join(names) + why
+    if notice.writer:
+        return letters.written(notice.subject, text, notice.writer)
+    return Letter(notice.subject, f"{text}\n")
 
 
 def send(

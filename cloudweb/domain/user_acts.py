@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from cloudweb import faults
 from cloudweb.domain import accounts, audit, letters, mail, quotas, registration, texts
 from cloudweb.domain.identity import Identity
+from cloudweb.domain.mail import Letter
 from cloudweb.models import (
     MAX_ID,
     MailedLink,
@@ -23,9 +24,6 @@ from cloudweb.models import (
     utc_now,
 )
 from cloudweb.sealing import Sealer
-
-MAX_SUBJECT = 150
-MAX_MAIL = 10_000
 
 
 class Act(enum.StrEnum):
@@ -134,23 +132,17 @@ def end_sessions(
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
+def letter(identity: Identity, *, subject: str, text: str) -> Letter:
+    """What a user is sent when somebody of staff writes this. Raises BadRequest by field."""
+    return letters.written(*letters.checked(subject, text), identity.email)
+
+
 def write(
     session: Session, identity: Identity, sealer: Sealer, user: User, *, subject: str, text: str
 ) -> None:
     """Mail the user what somebody of staff has written. Raises BadRequest by field."""
-    subject, text = subject.strip(), text.replace("\r\n", "\n").strip()
-    wrong = {}
-    if not subject or len(subject) > MAX_SUBJECT or not subject.isprintable():
-        wrong["subject"] = f"One line of at most {MAX_SUBJECT} characters."
-    if (
-        not text
-        or len(text) > MAX_MAIL
-        or not texts.readable(text.replace("\n", "").replace("\t", ""))
-    ):
-        wrong["text"] = f"A text of at most {MAX_MAIL:,} characters."
-    if wrong:
-        raise faults.BadRequest("The mail cannot be sent like this.", details=wrong)
-    mail.enqueue(session, sealer, user.email, letters.written(subject, text, identity.email))
+    subject, text = letters.checked(subject, text)
+    mail.enqueue(session, sealer, user.email, letter(identity, subject=subject, text=text))
     audit.record(
         *(session, identity, "user:mail", "user", user.id), subject=subject, characters=len(text)
     )

@@ -83,11 +83,12 @@ class Preview:
 
     ``facts`` is how things are now, ``follows`` what will come of it; ``obstacle`` why it cannot
     be done. ``part`` is the template that shows more, ``below`` the one under the form, both with
-    ``values``. ``kept`` are the inputs
-    that go along with the confirmation, ``fields`` those to be filled in. ``reason`` says whether
-    one is asked for ("", "optional", "required"); ``phrase`` must be typed. What is a ``danger``
-    has both, and is done only by who has lately shown to be who they are. ``command`` does the
-    same in a shell. ``versions`` is what else must not move before it is confirmed.
+    ``values``. ``also`` are more buttons, each a value of ``show`` and its words, that only show
+    the page again with what was filled in. ``kept`` are the inputs that go along with the
+    confirmation, ``fields`` those to be filled in. ``reason`` says whether one is asked for ("",
+    "optional", "required"); ``phrase`` must be typed. What is a ``danger`` has both, and is done
+    only by who has lately shown to be who they are. ``command`` does the same in a shell.
+    ``versions`` is what else must not move before it is confirmed.
     """
 
     title: str
@@ -109,6 +110,7 @@ class Preview:
     versions: object = ()
     part: str = ""
     below: str = ""
+    also: Sequence[tuple[str, str]] = ()
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     leave: str = "Leave it as it is"
 
@@ -137,11 +139,12 @@ def respond(
     make: Callable[[], Preview],
     do: Callable[[Preview, str, SentForm], str],
 ) -> Response:
-    """GET: the preview. POST: done if the world is still as it was previewed, once.
+    """GET: the preview. POST: done if the world is still as it was previewed, once; or, by a
+    button that only shows, the preview with what was filled in.
 
     ``do`` gets the preview, the reason and the form, and says where to go.
     """
-    if request.method != "POST":
+    if request.method != "POST" or text(request, "show"):
         preview = make()
         if preview.danger and not preview.obstacle and proving.is_due(request):
             return proving.ask(request)

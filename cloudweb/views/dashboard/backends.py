@@ -210,13 +210,18 @@ def _drain(request: Request, *, drained: bool) -> Response:
         around = drains.around(request.db, backend, would)
         there_already = "It is drained already." if drained else "It is not drained."
         obstacle = there_already if backend.drained is drained else ""
-        told = _told(request, backend, notices.drained()) if drained and not obstacle else {}
+        told = (
+            _told(request, backend, notices.drained(noticing.until(request)))
+            if drained and not obstacle
+            else {}
+        )
         return dataclasses.replace(
             preview,
             follows=_after_draining() if drained else _after_undraining(backend),
             obstacle=obstacle,
             part="draining",
             below=told.get("below", ""),
+            also=told.get("also", ()),
             values={
                 "preview": would,
                 "around": around,
@@ -259,7 +264,8 @@ _UNTIL = Field(
 
 def _told(request: Request, backend: Backend, notice: Notice) -> dict[str, Any]:
     """What a preview has for telling the owners of the servers there."""
-    return noticing.shown(notice, notices.owners(request.db, Server.backend_id == backend.id))
+    to = notices.owners(request.db, Server.backend_id == backend.id)
+    return noticing.shown(request, notice, to, reason="required")
 
 
 def _after_draining() -> list[str]:

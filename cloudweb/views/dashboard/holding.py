@@ -22,7 +22,7 @@ from cloudweb.views.dashboard.refilling import refill
 NAME = "held"
 _LONGEST_PAGE = 900
 _MAIN = '<main id="main" tabindex="-1">'
-_NOT_ASKED = frozenset({"csrf_token", "key", "seen", "was", "reason", "phrase"})
+_NOT_ASKED = frozenset({"csrf_token", "key", "seen", "was", "reason", "phrase", "show"})
 """Fields of a form that its page is not asked for with."""
 
 Handler = Callable[[Request], Response]

@@ -62,16 +62,25 @@ def respond(request: Request, act: Act, make: Callable[[User], Preview], change:
     def do(_preview: Preview, reason: str, _form: SentForm) -> str:
         user = registration.lock(request.db, int(request.matchdict["id"]))
         change(user, reason)
-        return _done(request, act)
+        return done(request, act)
 
     return acts.respond(request, lambda: make(user_of(request)), do)
 
 
-def _done(request: Request, act: Act) -> str:
+def done(request: Request, act: Act) -> str:
+    """Where to go when it is done."""
     path: str = request.route_path(
         "admin.user", id=int(request.matchdict["id"]), _query={"done": act.value}
     )
     return path
+
+
+def up(request: Request, user: User) -> tuple[tuple[str, str], ...]:
+    """The pages above what is done about a user."""
+    return (
+        ("Users", request.route_path("admin.users")),
+        (user.email, request.route_path("admin.user", id=user.id)),
+    )
 
 
 def preview(
@@ -101,10 +110,7 @@ def preview(
     return Preview(
         title=title,
         verb=verb,
-        up=(
-            ("Users", request.route_path("admin.users")),
-            (user.email, request.route_path("admin.user", id=user.id)),
-        ),
+        up=up(request, user),
         facts=known | dict(facts or {}),
         follows=follows,
         obstacle=obstacle(user, act, request.identity.user_id) or why_not,
@@ -132,7 +138,7 @@ def activate(request: Request) -> Response:
     def do() -> str:
         user_id = int(request.matchdict["id"])
         registration.activate(request.db, request.identity, request.account_rules, user_id)
-        return _done(request, Act.ACTIVATE)
+        return done(request, Act.ACTIVATE)
 
     return acts.at_once(request, do, title=f"Activate {user_of(request).email}")
 

@@ -1,16 +1,18 @@
 """What admins do about a user's address, links and second factor, by the one flow of changes."""
 
+import dataclasses
+
 from pyramid.request import Request
 from pyramid.response import Response
 
 from cloudweb import faults
-from cloudweb.domain import email_addresses, letters, registration, second_factor, user_acts
+from cloudweb.domain import email_addresses, registration, second_factor, user_acts
 from cloudweb.domain.user_acts import Act
-from cloudweb.models import User, UserState
+from cloudweb.models import SentForm, User, UserState
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts
-from cloudweb.views.dashboard.acts import Field, Kind, Preview
-from cloudweb.views.dashboard.user_acts import preview, respond, view
+from cloudweb.views.dashboard import acts, writing
+from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.user_acts import done, obstacle, preview, respond, up, user_of, view
 
 
 @view(Act.EMAIL)
@@ -123,29 +125,42 @@ def reset_factor(request: Request) -> Response:
 
 @view(Act.MAIL, permission=Permission.USER_MAIL)
 def write(request: Request) -> Response:
-    """GET, POST /admin/users/{id}/mail: a text of one's own."""
+    """GET, POST /admin/users/{id}/mail: a text of one's own, the mail it makes, and sending it."""
+    user = user_of(request)
+    title = f"Write to {user.email}"
+    page = {
+        "section": "users",
+        "title": title,
+        "up": up(request, user),
+        "words": "They get your text, and who has written it.",
+        "obstacle": obstacle(user, Act.MAIL, request.identity.user_id),
+        "ids": (),
+    }
 
-    def make(user: User) -> Preview:
-        return preview(
-            *(request, user, Act.MAIL, f"Write to {user.email}", "Send it"),
-            (
-                f"It goes to {user.email}, as plain text.",
-                f"It ends with: {letters.by(request.identity.email)}",
-                "The audit says that you wrote, and the subject.",
-            ),
+    def make(subject: str, text: str) -> Preview:
+        user = user_of(request)
+        letter = user_acts.letter(request.identity, subject=subject, text=text)
+        shown = preview(
+            *(request, user, Act.MAIL, title, "Send it"),
+            ("It cannot be taken back.", "The audit says that you wrote, and the subject."),
             reason="",
-            fields=(
-                Field("subject", "Subject", required=True, longest=user_acts.MAX_SUBJECT),
-                Field("text", "Text", Kind.LINES, required=True, longest=user_acts.MAX_MAIL),
-            ),
+            kept={"subject": [subject], "text": [text]},
             command=f"cloudweb user mail {user.email} --subject … FILE",
         )
+        return dataclasses.replace(
+            shown,
+            part="notice",
+            values=writing.sample(letter, user.email),
+            also=writing.ALSO,
+            versions=(shown.versions, user.email, letter.subject, letter.text),
+        )
 
-    def change(user: User, _reason: str) -> None:
+    def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
         user_acts.write(
-            *(request.db, request.identity, request.account_rules.sealer, user),
+            *(request.db, request.identity, request.account_rules.sealer, user_of(request)),
             subject=acts.text(request, "subject"),
             text=acts.text(request, "text"),
         )
+        return done(request, Act.MAIL)
 
-    return respond(request, Act.MAIL, make, change)
+    return writing.respond(request, page, make, do)

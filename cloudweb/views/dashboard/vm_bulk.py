@@ -85,8 +85,9 @@ def _preview(request: Request) -> Preview:
     many = f"{len(doable)} VM{'s' if len(doable) != 1 else ''}"
     owners = {row.owner for row in rows}
     to = noticing.owners(request, [item.id for item in doable])
+    reason = _REASONS.get(verb, "optional")
     return Preview(
-        **noticing.shown(NOTICES[verb], to) if verb in NOTICES else {},
+        **noticing.shown(request, NOTICES[verb], to, reason=reason) if verb in NOTICES else {},
         title=f"{word} {many}",
         verb=f"{word} {many}",
         section="vms",
@@ -100,7 +101,7 @@ def _preview(request: Request) -> Preview:
         items=items,
         obstacle="" if doable else "None of these can be.",
         danger=verb == "destroy",
-        reason=_REASONS.get(verb, "optional"),
+        reason=reason,
         phrase=f"destroy {len(doable)} vms" if verb == "destroy" else "",
         kept={"verb": [verb], "id": [str(row.server.id) for row in rows]},
         command=_command(verb, [str(item.id) for item in doable]),

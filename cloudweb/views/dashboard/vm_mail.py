@@ -7,19 +7,15 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb import faults
-from cloudweb.domain import notices, texts
+from cloudweb.domain import letters, notices
 from cloudweb.domain.notices import Notice
 from cloudweb.domain.server_lists import ServerRow
 from cloudweb.models import SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, noticing, pages
+from cloudweb.views.dashboard import acts, noticing, writing
 from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.figures import plural
 from cloudweb.views.dashboard.vm_choice import chosen
-
-LONGEST_SUBJECT = 100
-LONGEST_TEXT = 2000
 
 
 @view_config(
@@ -28,51 +24,39 @@ LONGEST_TEXT = 2000
 def write(request: Request) -> Response:
     """GET, POST /admin/vms/mail?id=…: what to write; with that, the mail as it will be; sent."""
     rows = chosen(request)
-    subject, text, errors = _given(request)
-    if request.method != "POST" and (errors or not subject):
-        return pages.show_signed_in(
-            request,
-            "vm_mail",
-            status=400 if errors else 200,
-            rows=rows,
-            subject=subject,
-            text=text,
-            errors=errors,
-            longest=(LONGEST_SUBJECT, LONGEST_TEXT),
-        )
-    if errors or not subject:
-        raise faults.BadRequest("Say what is to be written.")
-    notice = Notice(subject, text)
+    names = sorted({row.server.name for row in rows})
+    page = {
+        "section": "vms",
+        "title": f"Mail the owners of {plural(len(rows), 'VM')}",
+        "up": (("VMs", request.route_path("admin.vms")),),
+        "words": f"{', '.join(names[:10])}{' and more' if len(names) > 10 else ''}. Each owner gets"
+        " one mail: your text, then the names of their VMs, and who has written it.",
+        "obstacle": "",
+        "ids": [row.server.id for row in rows],
+    }
+
+    def notice(subject: str, text: str) -> Notice:
+        return Notice(subject, text, writer=request.identity.email)
 
     def do(preview: Preview, _reason: str, form: SentForm) -> str:
+        words = letters.checked(acts.text(request, "subject"), acts.text(request, "text"))
         to = noticing.owners(request, [item.id for item in preview.doable])
         sealer = request.account_rules.sealer
-        notices.send(request.db, request.identity, sealer, notice, to, reason="")
+        notices.send(request.db, request.identity, sealer, notice(*words), to, reason="")
         form.items = [_done(item) for item in preview.items]
         path: str = request.route_path("admin.form", key=form.key)
         return path
 
-    return acts.respond(request, lambda: _preview(request, rows, notice), do)
-
-
-def _given(request: Request) -> tuple[str, str, dict[str, str]]:
-    """What was written, and what is wrong with it; nothing is wrong with nothing at all."""
-    subject = str(request.params.get("subject", "")).strip()
-    text = str(request.params.get("text", "")).replace("\r\n", "\n").strip()
-    errors: dict[str, str] = {}
-    if not (subject or text):
-        return "", "", errors
-    if not 0 < len(subject) <= LONGEST_SUBJECT or not texts.readable(subject):
-        errors["subject"] = f"One line of 1 to {LONGEST_SUBJECT} characters."
-    if not 0 < len(text) <= LONGEST_TEXT or texts.shown(text) != text:
-        errors["text"] = f"1 to {LONGEST_TEXT} characters, without control characters."
-    return subject[: 2 * LONGEST_SUBJECT], text[: 2 * LONGEST_TEXT], errors
+    return writing.respond(
+        request, page, lambda *words: _preview(request, rows, notice(*words)), do
+    )
 
 
 def _preview(request: Request, rows: Sequence[ServerRow], notice: Notice) -> Preview:
     to = noticing.owners(request, [row.server.id for row in rows])
     told = {owner.email for owner in to}
     items = [_item(request, row, told) for row in rows]
+    letter = notices.letter(notice, to[0], "") if to else None
     mails = plural(len(to), "mail")
     return Preview(
         title=f"Send {mails}",
@@ -88,8 +72,10 @@ def _preview(request: Request, rows: Sequence[ServerRow], notice: Notice) -> Pre
             "text": [notice.text],
             "id": [str(row.server.id) for row in rows],
         },
-        part="notice" if to else "",
-        values=noticing.example(notice, to, "") if to else {},
+        part="notice" if letter else "",
+        values=writing.sample(letter, to[0].email, mails=len(to)) if letter else {},
+        also=writing.ALSO,
+        versions=(notice.subject, letter.text) if letter else (),
         command="cloudweb server mail "
         + " ".join(str(row.server.id) for row in rows[:5])
         + (" …" if len(rows) > 5 else "")

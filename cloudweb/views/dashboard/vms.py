@@ -167,7 +167,9 @@ def _preview(request: Request, verb: str, *fields: Field) -> Preview:
     words = ", ".join(word_of(operation.opcode) for operation in open_ones)
     noticed = {}
     if notice := NOTICES.get(_verb(request)):
-        noticed = noticing.shown(notice, noticing.owners(request, [server.id]))
+        reason = "required" if _verb(request) in ("suspend", "destroy") else "optional"
+        to = noticing.owners(request, [server.id])
+        noticed = noticing.shown(request, notice, to, reason=reason)
     return Preview(
         fields=(*fields, *noticed.pop("fields", ())),
         reason="optional",

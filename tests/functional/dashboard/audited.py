@@ -731,7 +731,7 @@ ROWS: dict[str, Row] = {
         details="sessions tokens",
     ),
     "admin.user.mail": _row(
-        _user("mail", "/mail", subject="A word", text="Hello."),
+        _user("mail", "/mail?subject=A+word&text=Hello."),
         "user:mail",
         details="subject characters",
     ),
