@@ -29,6 +29,7 @@ SERVER_REQUIRES = [
     "pyramid-jinja2>=2.10",
     "requests>=2.32",
     "segno>=1.6,<2",
+    "ua-parser>=1.0.1",
     "waitress>=3.0.1",
 ]
 

@@ -18,6 +18,7 @@ from cloudweb.domain.preferences import Looks
 from cloudweb.models import utc_now
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import figures, states, topics, twins
+from cloudweb.views.dashboard.browsers import browser
 
 _TEMPLATES = "cloudweb:templates"
 _BUSY_S = 3
@@ -150,6 +151,7 @@ def includeme(config: Configurator) -> None:
     environment.filters |= {
         "when": when,
         "clock": clock,
+        "browser": browser,
         "gib": figures.gib,
         "look": states.look,
         "verb": states.verb,

@@ -13,6 +13,7 @@ from cloudweb.models import Resource, Role, SentForm, User, UserState
 from cloudweb.security import MEANINGS, Permission, allows
 from cloudweb.views.dashboard import acts, figures
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
+from cloudweb.views.dashboard.browsers import browser
 from cloudweb.views.dashboard.figures import plural
 
 Do = Callable[[User, str], None]
@@ -276,7 +277,7 @@ def _which(request: Request, user: User) -> tuple[Field, ...]:
     if len(there) < 2:
         return ()
     each = [
-        (str(one.id), f"{one.agent or 'unknown'}, {one.address or 'no address'}", "")
+        (str(one.id), f"{browser(one.agent)}, {one.address or 'no address'}", "")
         for one in there
     ]
     options = [("", "all of them", ""), *each]

@@ -66,3 +66,38 @@ def test_a_session_of_somebody_else_is_none_of_theirs(
     assert page.html.find(id="session-error")
     assert len(agents(sessions, person)) == 3
     assert len(agents(sessions, me)) == 1
+
+
+EDGE = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/124.0.0.0 Safari/537.36 Edg/124.0.0.0"
+)
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox 128"),
+        (EDGE, "Edge 124 on Windows"),
+        ("curl/8.5.0", "curl 8"),
+        ("<b>none that anybody knows</b>", "<b>none that anybody knows</b>"),
+        ("", "an unknown browser"),
+    ],
+)
+def test_a_session_is_told_by_its_browser_in_words(
+    agent: str,
+    words: str,
+    app: webtest.TestApp,
+    sign_in: Callable,
+    person: Any,
+    sessions: SessionFactory,
+) -> None:
+    with unit_of_work(sessions) as session:
+        session.execute(
+            sa.update(WebSession).where(WebSession.user_id == person.user.id).values(agent=agent)
+        )
+    sign_in(Role.VIEWER)
+    page = app.get(f"/admin/users/{person.user.id}")
+    rows = page.html.find_all("tr", id=lambda name: name and name.startswith("session-"))
+    assert len(rows) == 3
+    assert all(row.th.text.startswith(words) for row in rows)
