@@ -54,11 +54,16 @@ def page(
     return Page(rows, _write(found[limit - 1][width:]) if more else None)
 
 
-def count(session: Session, query: sa.Select[Any]) -> int:
-    """How many rows there are, counted no further than COUNTED + 1; one statement."""
+def counting(query: sa.Select[*tuple[Any, ...]]) -> sa.Select[int]:
+    """The query of how many rows there are, counted no further than COUNTED + 1."""
     some = query.with_only_columns(sa.literal(1).label("one"), maintain_column_froms=True)
     limited = some.order_by(None).limit(COUNTED + 1).subquery()
-    return session.scalar(sa.select(sa.func.count()).select_from(limited)) or 0
+    return sa.select(sa.func.count()).select_from(limited)
+
+
+def count(session: Session, query: sa.Select[Any]) -> int:
+    """How many rows there are, counted no further than COUNTED + 1; one statement."""
+    return session.scalar(counting(query)) or 0
 
 
 # --- places -------------------------------------------------------------------------------------

@@ -49,9 +49,8 @@ def find(request: Request) -> Response:
         too_long=too_long,
         longest=search.LONGEST,
         groups=[
-            (kind, _WORDS[kind], found.groups[kind]) for kind in _WORDS if kind in found.groups
+            (words, found.groups[kind]) for kind, words in _WORDS.items() if kind in found.groups
         ],
-        shown=search.SHOWN,
         url=lambda hit: _url(request, hit),
     )
 

@@ -277,8 +277,7 @@ def _which(request: Request, user: User) -> tuple[Field, ...]:
     if len(there) < 2:
         return ()
     each = [
-        (str(one.id), f"{browser(one.agent)}, {one.address or 'no address'}", "")
-        for one in there
+        (str(one.id), f"{browser(one.agent)}, {one.address or 'no address'}", "") for one in there
     ]
     options = [("", "all of them", ""), *each]
     return (Field("session", "Which sessions end", Kind.MENU, options=options),)

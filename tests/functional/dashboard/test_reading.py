@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import webtest
 
 from cloudweb.domain import address_history, identity, pools
@@ -266,10 +267,26 @@ def test_what_may_be_meant_is_listed_by_kind(
         make_server(name="web-x")
     sign_in(Role.VIEWER)
     page = app.get("/admin/search?q=web")
-    assert page.html.h2.text == "VMs"
+    assert page.html.h2.text == "VMs (7)"
     assert len(page.html.select(".hits li")) == 5
-    page = page.click("All VMs that have it")
+    page = page.click("VMs that have it")
     assert "<b>7</b> of <b>7</b>" in page
+
+
+def test_the_beginning_of_an_address_finds_those_in_use_and_those_before(
+    app: webtest.TestApp, sign_in: Callable, filled: dict[str, Any], sessions: SessionFactory
+) -> None:
+    with unit_of_work(sessions) as session:
+        use = session.scalars(sa.select(AddressUse).order_by(AddressUse.id)).first()
+        ended = {"server_id": use.server_id, "network_id": use.network_id, "until": utc_now()}
+        session.add_all([AddressUse(address="10.77.0.9", **ended) for _ in range(2)])
+        session.add(AddressUse(address="10.77.1.9", **ended | {"until": None}))
+        session.add(AddressUse(address="10.177.0.9", **ended))
+    sign_in(Role.VIEWER)
+    page = app.get("/admin/search?q=10.77.")
+    assert page.html.h2.text == "Addresses (2)"
+    hits = [each.text for each in page.html.select(".hits li")]
+    assert hits == ["10.77.0.9 in use before", "10.77.1.9 in use"]
 
 
 @pytest.mark.parametrize("text", ["", "no such thing", "%", "1" * 30, "::1", "a/b", "0" * 18])
