@@ -72,6 +72,8 @@ class Field:
     options: Sequence[tuple[str, str, str]] = ()
     required: bool = False
     longest: int = 255
+    language: str = ""
+    """What is filled in is in this language, where that is not the page's."""
 
     def __post_init__(self) -> None:
         assert self.kind is not Kind.PASSWORD or self.name == "password"

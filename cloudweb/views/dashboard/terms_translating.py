@@ -1,15 +1,17 @@
 """What a draft of the terms of use says in another language."""
 
+from markupsafe import Markup
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
 from cloudweb.domain import terms, terms_languages
-from cloudweb.models import SentForm
+from cloudweb.models import SentForm, Terms
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
+from cloudweb.views.markup import render
 
 
 @view_config(
@@ -46,12 +48,19 @@ def translate(request: Request) -> Response:
                     *("text", f"Text in {name}", Kind.LINES, text),
                     hint="Leave it empty to have none.",
                     longest=terms.LONGEST,
+                    language=language,
                 ),
-                Field("summary", f"What is new, in {name}", value=known.summary if known else ""),
+                Field(
+                    *("summary", f"What is new, in {name}"),
+                    value=known.summary if known else "",
+                    language=language,
+                ),
             ),
             versions=draft.version,
             part="terms_languages",
-            values={"terms": draft, "language": language},
+            below="terms_look" if acts.text(request, "show") == "look" else "",
+            also=(("look", "See how it looks"),),
+            values={"terms": draft, "language": language, "look": _look(request, draft)},
         )
 
     def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
@@ -66,3 +75,15 @@ def translate(request: Request) -> Response:
         return path
 
     return acts.respond(request, make, do)
+
+
+def _look(request: Request, draft: Terms) -> Markup | str:
+    """The text as it would be shown; in words why it cannot be kept."""
+    text = acts.text(request, "text")
+    if not text.strip():
+        return "There is no text: who reads this language is shown the original."
+    try:
+        text, _ = terms.checked(text, "-")
+    except faults.BadRequest as fault:
+        return " ".join(fault.fields.values())
+    return render(text, draft.format)

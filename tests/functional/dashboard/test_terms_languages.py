@@ -69,6 +69,33 @@ def test_a_draft_is_written_in_another_language_and_that_is_taken_away_again(
     assert greek_of(sessions, made.id) is None
 
 
+def test_a_translation_is_looked_at_without_being_kept(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.OPERATOR)
+    made = draft()
+    form = app.get(f"/admin/terms/{made.id}/text/el").forms["act"]
+    text = "# Όροι\r\n\r\n<script>x()</script>\r\n\r\n[εδώ](javascript:x) *πάντα*"
+    form["text"], form["summary"] = text, "Όλα"
+    page = form.submit("show")
+    look = page.html.find("article")
+    assert look["lang"] == "el"
+    assert (look.find("h2").text, look.find("em").text) == ("Όροι", "πάντα")
+    assert (look.find("script"), look.find(href=True)) == (None, None)
+    again = page.forms["act"]
+    assert again["text"].value.replace("\r\n", "\n").strip() == text.replace("\r\n", "\n")
+    assert page.html.find(id="text")["lang"] == page.html.find(id="summary")["lang"] == "el"
+    assert greek_of(sessions, made.id) == GREEK
+    for unfit, words in (("", "There is no text"), ("a\x01b", "control characters")):
+        again["text"] = unfit
+        page = again.submit("show")
+        assert words in page.html.find(id="look").text
+        assert page.html.find("article") is None
+    again["text"] = text
+    kept = again.submit(status=303).follow()
+    assert kept.html.find("article").find("em").text == "πάντα"
+
+
 def test_a_draft_that_somebody_else_changed_is_not_translated_unseen(
     app: webtest.TestApp, sign_in: Callable, draft: Callable, sessions: SessionFactory
 ) -> None:
