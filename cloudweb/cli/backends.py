@@ -25,6 +25,7 @@ COLUMNS = {
     "id": "ID",
     "name": "NAME",
     "state": "STATE",
+    "public": "PUBLIC",
     "instances": "INSTANCES",
     "memory_free_mb": "FREE MiB",
     "memory_total_mb": "OF",
@@ -42,6 +43,7 @@ _KEYS = (
         "event_source",
         "drained",
         "offline",
+        "public",
         "state_reason",
         "state_since",
         "drained_until",
@@ -161,6 +163,30 @@ def online(door: Door, key: str, reason: str, as_json: bool) -> None:
     _switch(door, key, change, "is contacted", as_json=as_json)
 
 
+@backend.command()
+@key_argument
+@required_reason
+@dry_run
+@printing.as_json
+@pass_door
+def restrict(door: Door, key: str, reason: str, as_json: bool) -> None:
+    """Let only new servers of users who are pinned to a cluster go to it: it is not public."""
+    change = partial(fleet.set_public, public=False, reason=reason)
+    _switch(door, key, change, "is not public", as_json=as_json)
+
+
+@backend.command()
+@key_argument
+@given_reason
+@dry_run
+@printing.as_json
+@pass_door
+def publish(door: Door, key: str, reason: str, as_json: bool) -> None:
+    """Let new servers of everybody go to a cluster: it is public."""
+    change = partial(fleet.set_public, public=True, reason=reason)
+    _switch(door, key, change, "is public", as_json=as_json)
+
+
 def _switch(
     door: Door,
     key: str,
@@ -225,4 +251,6 @@ def _state(each: Backend) -> str:
         return "offline"
     if each.unreachable_since is not None:
         return "unreachable"
-    return "drained" if each.drained else "open"
+    if each.drained:
+        return "drained"
+    return "open" if each.public else "not public"

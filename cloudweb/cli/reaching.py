@@ -27,6 +27,11 @@ from cloudweb.models import MAX_BACKENDS, Backend, EventSource, utc_now
 @click.argument("url")
 @click.option("--name", help="The name the cluster must have. Default: what it answers.")
 @clusters.connection_options
+@click.option(
+    "--public/--no-public",
+    default=True,
+    help="Whether new servers of everybody may go there, or of users pinned to it only.",
+)
 @reason_option
 @dry_run
 @printing.as_json
@@ -41,6 +46,7 @@ def add(
     fingerprint: str | None,
     verify_tls: bool | None,
     events: str | None,
+    public: bool,
     as_json: bool,
 ) -> None:
     """Add a cluster after trying it out; no server goes there before "undrain".
@@ -74,6 +80,7 @@ def add(
             fingerprint=wanted.fingerprint,
             verify_tls=wanted.verify_tls,
             event_source=wanted.event_source,
+            public=public,
             report=report,
         )
     said = f"{new.name} is backend {new.id}, drained: cloudweb backend undrain {new.id} opens it."

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from cloudweb.domain import dead_letters, fleet, pool_lists, reconcile, states, terms
+from cloudweb.domain import dead_letters, fitting, pool_lists, reconcile, states, terms
 from cloudweb.domain.pool_lists import PoolRow
 from cloudweb.models import (
     OPEN_STATES,
@@ -47,6 +47,7 @@ class Condition(enum.StrEnum):
     UNREACHABLE = "unreachable"
     STALE = "stale"
     UNHEARD = "unheard"
+    RESTRICTED = "not public"
 
 
 class Severity(enum.StrEnum):
@@ -103,7 +104,9 @@ def condition(backend: Backend, *, stale_after_s: float) -> Condition:
         return Condition.DRAINED
     if backend.refreshed is None:
         return Condition.UNHEARD
-    return Condition.STALE if is_stale(backend, stale_after_s) else Condition.TAKING
+    if is_stale(backend, stale_after_s):
+        return Condition.STALE
+    return Condition.TAKING if backend.public else Condition.RESTRICTED
 
 
 def flags(backend: Backend) -> list[str]:
@@ -112,6 +115,7 @@ def flags(backend: Backend) -> list[str]:
         Condition.DRAINED: backend.drained,
         Condition.OFFLINE: backend.offline,
         Condition.UNREACHABLE: backend.unreachable_since is not None,
+        Condition.RESTRICTED: not backend.public,
     }
     return [word.value for word, holds in facts.items() if holds] or [Condition.TAKING.value]
 
@@ -147,7 +151,7 @@ def list_concerns(
 def _about_backends(
     backends: Sequence[Backend], flavors: Sequence[Flavor], stale_after_s: float
 ) -> Iterator[Concern]:
-    taking = [backend for backend in backends if not backend.drained and not backend.offline]
+    taking = [backend for backend in backends if fitting.is_open(backend)]
     if not taking:
         yield Concern(Severity.CRITICAL, Kind.NO_BACKEND, count=len(backends))
     for backend in backends:
@@ -169,13 +173,8 @@ def _about_backends(
             yield Concern(Severity.WARNING, Kind.STALE, backend, since=backend.refreshed)
     for backend in taking:
         known = backend.refreshed is not None and bool(flavors)
-        if known and not any(places(backend, flavor) for flavor in flavors):
+        if known and not any(fitting.places(backend, flavor) for flavor in flavors):
             yield Concern(Severity.WARNING, Kind.NO_ROOM, backend)
-
-
-def places(backend: Backend, flavor: Flavor) -> bool:
-    """Whether the backend takes this flavor and, by its last figures, has room for one more."""
-    return fleet.takes(backend, flavor) and fleet.fits(backend, flavor)
 
 
 def _about_operations(session: Session) -> Iterator[Concern]:

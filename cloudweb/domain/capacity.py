@@ -9,7 +9,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from cloudweb.domain import fleet
+from cloudweb.domain import fitting
 from cloudweb.models import (
     Backend,
     BackendHour,
@@ -88,13 +88,13 @@ def after_loss(nodes: Iterable[Node]) -> Loss | None:
 
 def count_fitting(backend: Backend, flavor: Flavor) -> int:
     """How many more servers of a flavor the cluster has room for, by its last figures."""
-    if not fleet.fits(backend, flavor):
+    if not fitting.fits(backend, flavor):
         return 0
-    disk_mb = fleet.disk_mb(flavor)
+    disk_mb = fitting.disk_mb(flavor)
     return min(
         (backend.memory_free_mb - 1) // max(1, flavor.ram_mb),
-        backend.disk_free_mb // disk_mb if disk_mb else fleet.cpu_room(backend),
-        fleet.cpu_room(backend),
+        backend.disk_free_mb // disk_mb if disk_mb else fitting.cpu_room(backend),
+        fitting.cpu_room(backend),
     )
 
 

@@ -20,16 +20,12 @@ from cloudweb.models import (
     BackendPin,
     ClusterJob,
     EventSource,
-    Flavor,
     Network,
     Operation,
     OperState,
     Server,
     utc_now,
 )
-
-_SERVERS_PER_CPU = 3
-_CPUS_PER_SERVER = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,6 +96,7 @@ def add(
     fingerprint: str = "",
     verify_tls: bool = True,
     event_source: EventSource = EventSource.AGENTLESS,
+    public: bool = True,
     report: ClusterReport | None = None,
 ) -> Backend:
     """A new backend, drained. ``report`` is what the cluster answered when it was tried.
@@ -125,12 +122,18 @@ def add(
         fingerprint=fingerprint,
         verify_tls=verify_tls,
         event_source=event_source,
+        public=public,
     )
     session.add(backend)
     session.flush()  # the audit entry names its id
     if report is not None:
         refresh(session, backend, report)
-    audit.record(session, identity, "backend:add", "backend", backend.id, name=name, url=url)
+    audit.record(
+        *(session, identity, "backend:add", "backend", backend.id),
+        name=name,
+        url=url,
+        public=public,
+    )
     return backend
 
 
@@ -185,12 +188,24 @@ def set_offline(
     return _set(session, identity, backend, "offline", offline, reason)
 
 
+def set_public(
+    session: Session, identity: Identity, backend: Backend, *, public: bool, reason: str
+) -> bool:
+    """Let anybody's new servers go there, or only those of users pinned to it; whether that
+    changed anything. Raises BadRequest.
+    """
+    return _set(session, identity, backend, "public", public, reason)
+
+
 _VERBS = {
     ("drained", True): "drain",
     ("drained", False): "undrain",
     ("offline", True): "offline",
     ("offline", False): "online",
+    ("public", True): "publish",
+    ("public", False): "restrict",
 }
+_EXPLAINED = ("drain", "offline", "restrict")
 
 
 def _set(
@@ -202,8 +217,8 @@ def _set(
     reason: str,
     **said: str,
 ) -> bool:
-    reason = _line(reason)
-    if value and not reason:
+    verb, reason = _VERBS[flag, value], _line(reason)
+    if verb in _EXPLAINED and not reason:
         raise faults.BadRequest("A reason is required.", details={"reason": "Say why."})
     session.flush()  # a refresh would undo what was changed before
     session.refresh(backend, with_for_update=True)
@@ -214,7 +229,7 @@ def _set(
     backend.state_reason, backend.state_by_id = reason, identity.user_id
     backend.state_since = utc_now()
     audit.record(
-        *(session, identity, f"backend:{_VERBS[flag, value]}", "backend", backend.id),
+        *(session, identity, f"backend:{verb}", "backend", backend.id),
         reason=reason,
         before={flag: before},
         after={flag: value, **said},
@@ -350,51 +365,3 @@ def note_heard(session: Session, name: str, tag: str | None) -> bool:
     else:
         operations.announce(session, backend.id, refresh=True)
     return True
-
-
-def takes(backend: Backend, flavor: Flavor) -> bool:
-    """Whether the cluster may be asked for this flavor at all, full or not."""
-    return not backend.drained and not backend.offline and offers(backend, flavor)
-
-
-def offers(backend: Backend, flavor: Flavor) -> bool:
-    """Whether the cluster has the flavor's disk template."""
-    template = "ext" if flavor.disk_template.startswith("ext_") else flavor.disk_template
-    return template in backend.disk_templates
-
-
-def disk_mb(flavor: Flavor) -> int:
-    """How much of a cluster's disk a server of this flavor takes."""
-    return flavor.disk_gb * 1024 * (2 if flavor.disk_template == "drbd" else 1)
-
-
-def fits(backend: Backend, flavor: Flavor) -> bool:
-    """Whether the cluster, by its last known figures, has room for one more of this flavor."""
-    return (
-        backend.memory_free_mb > flavor.ram_mb
-        and backend.disk_free_mb >= disk_mb(flavor)
-        and backend.cpu_total > 0
-        and (backend.instances + 1) * _CPUS_PER_SERVER / backend.cpu_total < _SERVERS_PER_CPU
-    )
-
-
-def cpu_room(backend: Backend) -> int:
-    """How many more servers its processors are for."""
-    return max(
-        0, (backend.cpu_total * _SERVERS_PER_CPU - 1) // _CPUS_PER_SERVER - backend.instances
-    )
-
-
-def score(backend: Backend) -> float:
-    """How loaded a cluster is; the lowest wins. Unknown totals count as full.
-
-    0.5 * cpu + 0.5 * (memory + disk), each the share in use, as Synnefo's allocator has it.
-    """
-    cpu = _ratio((backend.instances + 1) * _CPUS_PER_SERVER, backend.cpu_total * _SERVERS_PER_CPU)
-    memory = _ratio(backend.memory_total_mb - backend.memory_free_mb, backend.memory_total_mb)
-    disk = _ratio(backend.disk_total_mb - backend.disk_free_mb, backend.disk_total_mb)
-    return 0.5 * cpu + 0.5 * (memory + disk)
-
-
-def _ratio(used: int, total: int) -> float:
-    return used / total if total > 0 else 1.0

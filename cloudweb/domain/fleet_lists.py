@@ -36,6 +36,7 @@ FIELDS = Fields(
     drained=Backend.drained,
     drained_until=Backend.drained_until,
     offline=Backend.offline,
+    public=Backend.public,
     unreachable=Field.of(Backend.unreachable_since.is_not(None), nullable=False),
     hypervisor=Backend.hypervisor,
     version=Backend.ganeti_version,

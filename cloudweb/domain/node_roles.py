@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import audit, fleet, forms, moves, nodes, operations, states, texts
+from cloudweb.domain import audit, fitting, forms, moves, nodes, operations, states, texts
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.moves import Plan, Verb
 from cloudweb.models import OPEN_STATES, Backend, Flavor, Node, Operation, OperState
@@ -131,7 +131,7 @@ def impact(
     room, left = (
         max((each.memory_free_mb for each in some), default=0) for some in (before, after)
     )
-    fitting = [flavor for flavor in flavors if fleet.takes(backend, flavor)]
+    taken = [flavor for flavor in flavors if fitting.takes(backend, flavor)]
     return Impact(
         plan=plan,
         running=running,
@@ -140,7 +140,7 @@ def impact(
         free_after_mb=sum(each.memory_free_mb for each in after),
         nodes=len(before),
         nodes_after=len(after),
-        lost=[flavor for flavor in fitting if left < flavor.ram_mb <= room],
+        lost=[flavor for flavor in taken if left < flavor.ram_mb <= room],
         token=forms.token(role(node), plan.token, plan.foreign, running, obstacle),
     )
 

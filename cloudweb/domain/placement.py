@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import audit, cards, fleet
+from cloudweb.domain import audit, cards, fitting
 from cloudweb.domain.filters import Fields
 from cloudweb.domain.identity import Identity
 from cloudweb.models import Backend, BackendPin, Flavor, User
@@ -67,7 +67,7 @@ class Policy:
     """What decides besides whether the cluster takes and fits the flavor."""
 
     filters: tuple[tuple[str, Filter], ...] = ()
-    score: Score = lambda backend, _flavor: fleet.score(backend)
+    score: Score = lambda backend, _flavor: fitting.score(backend)
 
 
 @functools.cache
@@ -160,9 +160,9 @@ def _why_out(
         return "offline"
     if pinned is not None and backend.id != pinned:
         return "the user is pinned to another cluster"
-    if backend.drained and pinned is None:
-        return "drained"
-    if not fleet.offers(backend, flavor):
+    if pinned is None and not fitting.is_open(backend):
+        return "drained" if backend.drained else "not public"
+    if not fitting.offers(backend, flavor):
         return f"no disk template {flavor.disk_template}"
     if not connected:
         return _NO_ADDRESS
@@ -184,7 +184,7 @@ def _ask(name: str, rule: Filter, backend: Backend, flavor: Flavor) -> str | Non
 def _standing(backend: Backend, flavor: Flavor) -> tuple[Standing, str]:
     if backend.unreachable_since is not None:
         return Standing.SILENT, "does not answer"
-    if not fleet.fits(backend, flavor):
+    if not fitting.fits(backend, flavor):
         return Standing.FULL, "no room by its last figures"
     return Standing.FITS, ""
 
@@ -207,7 +207,7 @@ _TAKE = (
 
 
 def _take(session: Session, backend: Backend, flavor: Flavor) -> None:
-    less = {"less_memory_free_mb": flavor.ram_mb, "less_disk_free_mb": fleet.disk_mb(flavor)}
+    less = {"less_memory_free_mb": flavor.ram_mb, "less_disk_free_mb": fitting.disk_mb(flavor)}
     session.connection().execute(_TAKE, {"backend_id": backend.id, **less})
 
 
@@ -215,7 +215,7 @@ def _take(session: Session, backend: Backend, flavor: Flavor) -> None:
 
 
 def pin(session: Session, identity: Identity, user: User, backend: Backend) -> None:
-    """Have a user's new servers go to this cluster only, drained or not."""
+    """Have a user's new servers go to this cluster only, drained or not, public or not."""
     session.execute(sa.select(User.id).where(User.id == user.id).with_for_update())
     row = session.get(BackendPin, user.id)
     before = _name_of(session, row.backend_id) if row is not None else None

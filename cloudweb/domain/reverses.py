@@ -255,6 +255,18 @@ REVERSES: Mapping[str, Reverse] = {
         _backend(fleet.set_offline, offline=True),
         "The cluster is asked nothing again.",
     ),
+    "backend:restrict": Reverse(
+        "backend:drain",
+        _backend_left,
+        _backend(fleet.set_public, public=True),
+        "New servers of everybody may go to it again.",
+    ),
+    "backend:publish": Reverse(
+        "backend:drain",
+        _backend_left,
+        _backend(fleet.set_public, public=False),
+        "Only new servers of users pinned to it go there again.",
+    ),
     "network:drain": Reverse(
         "network:manage",
         _network_left,

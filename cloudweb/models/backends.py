@@ -59,6 +59,8 @@ class Backend(Base):
 
     drained: Mapped[bool] = mapped_column(default=True)
     offline: Mapped[bool] = mapped_column(default=False)
+    public: Mapped[bool] = mapped_column(default=True)
+    """Whether anybody's new servers may go there; else only those of users pinned to it."""
     state_reason: Mapped[str255] = mapped_column(default="")
     state_by_id: Mapped[int | None] = reference("users.id", nullable=True)
     state_since: Mapped[dt.datetime | None]

@@ -168,6 +168,8 @@ class World:
             "backend-unreachable": f"/admin/backends/{self.unreachable.id}",
             "drain": f"/admin/backends/{b}/drain",
             "undrain": f"/admin/backends/{self.unreachable.id}/undrain",
+            "backend-restrict": f"/admin/backends/{b}/restrict",
+            "backend-publish": f"/admin/backends/{self.unreachable.id}/publish",
             "backend-offline": f"/admin/backends/{b}/offline",
             "backend-online": f"/admin/backends/{b}/online",
             "node": f"/admin/backends/{b}/nodes/node1.example.org",
@@ -252,6 +254,7 @@ def world(
         state_since=now - dt.timedelta(hours=3),
         state_reason="kernel update",
         drained_until=now - dt.timedelta(hours=1),
+        public=False,
         last_error="Connection refused on 10.0.3.1:5080",
         **sized,
     )

@@ -38,6 +38,8 @@ _ROUTES = {
     "admin.backend.remove": f"/admin/backends/{_ID}/remove",
     "admin.backend.drain": f"/admin/backends/{_ID}/drain",
     "admin.backend.undrain": f"/admin/backends/{_ID}/undrain",
+    "admin.backend.restrict": f"/admin/backends/{_ID}/restrict",
+    "admin.backend.publish": f"/admin/backends/{_ID}/publish",
     "admin.backend.offline": f"/admin/backends/{_ID}/offline",
     "admin.backend.online": f"/admin/backends/{_ID}/online",
     "admin.backend.adopt": f"/admin/backends/{_ID}/adopt",

@@ -64,6 +64,11 @@ def _fields(backend: Backend | None = None) -> tuple[Field, ...]:
     )
 
 
+_RESTRICTED = Field(
+    "restricted", "Not public: new servers only of users who are pinned to it", Kind.TICK
+)
+
+
 def _of(backend: Backend | None, name: str) -> str:
     return "" if backend is None else str(getattr(backend, name))
 
@@ -131,6 +136,7 @@ def add(request: Request) -> Response:
                     longest=128,
                 ),
                 *_fields(),
+                _RESTRICTED,
             ),
             command="cloudweb backend add URL --username USER",
             leave="Back",
@@ -144,6 +150,7 @@ def add(request: Request) -> Response:
                 *(request.db, request.identity),
                 name=name,
                 password_sealed=sealed,
+                public=acts.text(request, "restricted") != "yes",
                 **_reached(request),
             )
         except faults.Conflict as conflict:

@@ -1,6 +1,5 @@
-"""Backends: how the clusters are, and taking one out of the game for new servers."""
+"""Backends: how the clusters are."""
 
-import dataclasses
 from typing import Any
 
 from pyramid.request import Request
@@ -13,21 +12,18 @@ from cloudweb.domain import (
     audit,
     capacity,
     comparisons,
-    drains,
+    fitting,
     flavors,
     fleet,
     fleet_lists,
     nodes,
-    notices,
     operation_lists,
 )
 from cloudweb.domain.capacity import Span
-from cloudweb.domain.notices import Notice
-from cloudweb.models import OPEN_STATES, Backend, SentForm, Server
+from cloudweb.models import OPEN_STATES, Backend
 from cloudweb.security import Permission
 from cloudweb.settings import Settings
-from cloudweb.views.dashboard import acts, charts, figures, lists, noticing, pages
-from cloudweb.views.dashboard.acts import Field, Kind, Preview
+from cloudweb.views.dashboard import charts, lists, pages
 from cloudweb.views.dashboard.lists import Column, Listing
 
 _RECENT = 10
@@ -58,11 +54,13 @@ BACKENDS = Listing(
     choices={
         "drained": ("Drained", _YES_NO),
         "offline": ("Offline", _YES_NO),
+        "public": ("Public", _YES_NO),
         "unreachable": ("Unreachable", _YES_NO),
     },
     columns=(
         Column("name", "Backend", lambda row: row[0].name),
         Column("state", "State", lambda row: attention.flags(row[0])),
+        Column("public", "Public", lambda row: "yes" if row[0].public else "no"),
         Column("servers", "VMs", lambda row: row[1], "n"),
         Column("memory_free", "Memory", lambda row: row[0].memory_free_mb),
         Column("disk_free", "Disk", lambda row: row[0].disk_free_mb),
@@ -74,7 +72,7 @@ BACKENDS = Listing(
         Column("refreshed", "As of", lambda row: row[0].refreshed),
     ),
     shown=(
-        *("name", "state", "servers", "memory_free", "disk_free", "nodes_up", "jobs"),
+        *("name", "state", "public", "servers", "memory_free", "disk_free", "nodes_up", "jobs"),
         *("hypervisor", "version", "refreshed"),
     ),
     nothing="There is no backend yet. A backend is one Ganeti cluster. On its master make a user of"
@@ -140,213 +138,6 @@ def show(request: Request) -> Response:
 
 
 def _fit(backend: Backend, flavor: Any) -> str:
-    if not fleet.takes(backend, flavor):
+    if not fitting.takes(backend, flavor):
         return "not taken"
-    return "fits" if fleet.fits(backend, flavor) else "no room"
-
-
-# --- acting -------------------------------------------------------------------------------------
-
-
-def _preview(request: Request, verb: str) -> tuple[Preview, Backend]:
-    backend = fleet.get(request.db, int(request.matchdict["id"]))
-    facts = {
-        "Backend": backend.name,
-        "State": ", ".join(attention.flags(backend)),
-        "VMs": str(sum(fleet.count_servers(request.db).get(backend.id, {}).values())),
-    }
-    if backend.state_since is not None:
-        by = accounts.email_of(request.db, backend.state_by_id)
-        facts["Set"] = f"{backend.state_since:%Y-%m-%d %H:%M:%S} UTC by {by}"
-    if backend.state_reason:
-        facts["Reason then"] = backend.state_reason
-    preview = Preview(
-        title=f"{verb} {backend.name}",
-        verb=verb,
-        section="backends",
-        up=(("Backends", request.route_path("admin.backends")), (backend.name, _back(request))),
-        facts=facts,
-        versions=drains.token(backend),
-    )
-    return preview, backend
-
-
-def _back(request: Request, **query: str) -> str:
-    path: str = request.route_path("admin.backend", id=int(request.matchdict["id"]), _query=query)
-    return path
-
-
-@view_config(
-    route_name="admin.backend.drain",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def drain(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/drain: dangerous where flavors could be placed nowhere."""
-    return _drain(request, drained=True)
-
-
-@view_config(
-    route_name="admin.backend.undrain",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def undrain(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/undrain."""
-    return _drain(request, drained=False)
-
-
-def _drain(request: Request, *, drained: bool) -> Response:
-    verb = "drain" if drained else "undrain"
-
-    def make() -> Preview:
-        preview, backend = _preview(request, verb.capitalize())
-        would = drains.preview(
-            fleet.list_all(request.db),
-            flavors.list_active(request.db),
-            backend,
-            drained=drained,
-        )
-        around = drains.around(request.db, backend, would)
-        there_already = "It is drained already." if drained else "It is not drained."
-        obstacle = there_already if backend.drained is drained else ""
-        told = (
-            _told(request, backend, notices.drained(noticing.until(request)))
-            if drained and not obstacle
-            else {}
-        )
-        return dataclasses.replace(
-            preview,
-            follows=_after_draining() if drained else _after_undraining(backend),
-            obstacle=obstacle,
-            part="draining",
-            below=told.get("below", ""),
-            also=told.get("also", ()),
-            values={
-                "preview": would,
-                "around": around,
-                "backend": backend,
-                **told.get("values", {}),
-            },
-            fields=(*((_UNTIL,) if drained else ()), *told.get("fields", ())),
-            danger=drained and bool(would.lost),
-            phrase=f"drain {backend.name}" if drained and would.lost else "",
-            reason="required" if drained else "optional",
-            command=f"cloudweb backend {verb} {backend.name}" + (" --reason …" if drained else ""),
-        )
-
-    def do(preview: Preview, reason: str, _form: SentForm) -> str:
-        backend_id = int(request.matchdict["id"])
-        until = acts.time(request, "until") if drained else None
-        drains.apply(
-            *(request.db, request.identity, backend_id),
-            drained=drained,
-            reason=reason,
-            seen=str(preview.versions),
-            accept_loss=preview.danger,
-            until=until,
-        )
-        if drained:
-            to = notices.owners(request.db, Server.backend_id == backend_id)
-            noticing.send(request, notices.drained(until), to, reason)
-        return _back(request, done=f"{verb}ed")
-
-    return acts.respond(request, make, do)
-
-
-_UNTIL = Field(
-    "until",
-    "Until (optional, UTC)",
-    Kind.TIME,
-    hint="Nothing happens by itself then: it shows among what needs attention.",
-)
-
-
-def _told(request: Request, backend: Backend, notice: Notice) -> dict[str, Any]:
-    """What a preview has for telling the owners of the servers there."""
-    to = notices.owners(request.db, Server.backend_id == backend.id)
-    return noticing.shown(request, notice, to, reason="required")
-
-
-def _after_draining() -> list[str]:
-    return [
-        "No new servers go to this backend.",
-        "What is here stays, and can be started, stopped and destroyed as before.",
-        "To empty it, evacuate its nodes one by one.",
-    ]
-
-
-def _after_undraining(backend: Backend) -> list[str]:
-    again = "New servers may go to this backend again"
-    later = ", once it is no longer offline" if backend.offline else ""
-    return [f"{again}{later}.", "Nothing that runs is touched."]
-
-
-@view_config(
-    route_name="admin.backend.offline",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def go_offline(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/offline: the cluster is not asked anything any more."""
-
-    def make() -> Preview:
-        preview, backend = _preview(request, "Take offline")
-        waiting = operation_lists.count_open(request.db, backend.id)
-        return dataclasses.replace(
-            preview,
-            title=f"Take {backend.name} offline",
-            follows=(
-                "The cluster is asked nothing until it is back: nothing starts or stops there.",
-                "No new servers go to it.",
-                f"{preview.facts['VMs']} VMs run on as they are. Their owners still see them.",
-                "Whoever starts, stops or changes one, or opens its console, is refused at once.",
-                f"{figures.plural(waiting, 'operation')} of it stay where they are.",
-                "What its agents say is heard all the same.",
-            ),
-            obstacle="It is offline already." if backend.offline else "",
-            reason="required",
-            harsh=True,
-            **(_told(request, backend, notices.OFFLINE) if not backend.offline else {}),
-            command=f"cloudweb backend offline {backend.name} --reason …",
-        )
-
-    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
-        backend = fleet.get(request.db, int(request.matchdict["id"]))
-        fleet.set_offline(request.db, request.identity, backend, offline=True, reason=reason)
-        to = notices.owners(request.db, Server.backend_id == backend.id)
-        noticing.send(request, notices.OFFLINE, to, reason)
-        return _back(request, done="offline")
-
-    return acts.respond(request, make, do)
-
-
-@view_config(
-    route_name="admin.backend.online",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def go_online(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/online: the cluster is asked again."""
-
-    def make() -> Preview:
-        preview, backend = _preview(request, "Take back")
-        still = "" if not backend.drained else " New servers go elsewhere: it is still drained."
-        return dataclasses.replace(
-            preview,
-            title=f"Take {backend.name} back",
-            follows=(
-                f"The cluster is asked again, and does what waits for it.{still}",
-                "Its VMs can be acted on again.",
-            ),
-            obstacle="" if backend.offline else "It is not offline.",
-            reason="optional",
-            command=f"cloudweb backend online {backend.name}",
-        )
-
-    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
-        backend = fleet.get(request.db, int(request.matchdict["id"]))
-        fleet.set_offline(request.db, request.identity, backend, offline=False, reason=reason)
-        return _back(request, done="online")
-
-    return acts.respond(request, make, do)
+    return "fits" if fitting.fits(backend, flavor) else "no room"

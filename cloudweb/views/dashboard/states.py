@@ -110,6 +110,7 @@ LOOKS: tuple[tuple[StrEnum, Look], ...] = (
     (Condition.UNREACHABLE, Look("cross", "Unreachable", "crit")),
     (Condition.STALE, Look("clock", "Stale", "warn")),
     (Condition.UNHEARD, Look("question", "Not heard yet", "idle")),
+    (Condition.RESTRICTED, Look("half", "Not public", "idle")),
     (Severity.CRITICAL, Look("cross", "Critical", "crit")),
     (Severity.WARNING, Look("warning", "Warning", "warn")),
     (Verdict.FINE, Look("check", "Nothing is lost", "ok")),

@@ -362,7 +362,7 @@ def _limits(site: Site) -> Arguments:
 
 
 ROWS: dict[str, Row] = {
-    "backend add": _row(_alpha_address, "backend:add", details="name url"),
+    "backend add": _row(_alpha_address, "backend:add", details="name public url"),
     "backend adopt": _row(_adopted, "server:import", details="instance owner"),
     "backend drain": _row(lambda s: (s.backend().id,), "backend:drain", details=MOVED),
     "backend modify": _row(
@@ -373,6 +373,10 @@ ROWS: dict[str, Row] = {
         lambda s: (s.backend(offline=True).id,), "backend:online", details=MOVED
     ),
     "backend pin": _row(lambda s: (s.backend().id, "--user", *s.user()), "user:pin", details=MOVED),
+    "backend publish": _row(
+        lambda s: (s.backend(public=False).id,), "backend:publish", details=MOVED
+    ),
+    "backend restrict": _row(lambda s: (s.backend().id,), "backend:restrict", details=MOVED),
     "backend remove": _row(
         lambda s: (s.backend(drained=True).id,), "backend:remove", details="name"
     ),
@@ -604,6 +608,8 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "backend offline": _always("nowhere"),
     "backend online": _always("nowhere"),
     "backend pin": _always("nowhere", "--user", EMAIL),
+    "backend publish": _always("nowhere"),
+    "backend restrict": _always("nowhere"),
     "backend remove": lambda s: (s.server().backend_id,),
     "backend undrain": _always("nowhere"),
     "backend unpin": _always("--user", EMAIL),

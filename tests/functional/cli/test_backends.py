@@ -115,6 +115,32 @@ def test_drain_and_undrain_by_id_or_name_keep_the_reason(
     assert "already" in cli("backend", "drain", made["id"], "--reason", "Again")
 
 
+def test_a_cluster_is_made_public_or_not_and_listed_so(
+    cli: Terminal, make_backend: Callable[..., Backend]
+) -> None:
+    backend, other = make_backend(name="gnt.example.org"), make_backend()
+    said = cli("backend", "restrict", backend.id, "--reason", "For the lab")
+    assert said == "gnt.example.org is not public.\n"
+    [row] = cli.json("backend", "list", "--filter", "public=no")
+    assert (row["name"], row["public"], row["state"]) == ("gnt.example.org", False, "not public")
+    assert cli("backend", "list").splitlines()[0].split()[3] == "PUBLIC"
+    assert cli("backend", "publish", backend.id) == "gnt.example.org is public.\n"
+    assert "already" in cli("backend", "publish", other.id)
+    assert cli.run("backend", "restrict", backend.id).exit_code == 2
+
+
+def test_a_cluster_may_be_added_not_public(
+    cli: Terminal, simulator: Simulator, sessions: SessionFactory
+) -> None:
+    cli(
+        *("backend", "add", simulator.url("alpha"), "--username", "cloudweb"),
+        *("--no-verify-tls", "--no-public"),
+        CLOUDWEB_RAPI_PASSWORD="cloudweb",
+    )
+    [row] = cli.json("backend", "list", "--filter", "public=no")
+    assert row["name"] == "alpha.ganeti.test"
+
+
 def test_a_drain_needs_a_reason_and_a_backend(cli: Terminal, add_alpha: Add) -> None:
     made = add_alpha()
     assert cli.run("backend", "drain", made["id"]).exit_code == 2

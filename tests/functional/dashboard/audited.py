@@ -218,6 +218,11 @@ def _drain(site: Site) -> Any:
     return site.send(f"/admin/backends/{site.make('backend').id}/drain")
 
 
+def _restrict(site: Site) -> Any:
+    site.make("backend")
+    return site.send(f"/admin/backends/{site.make('backend').id}/restrict")
+
+
 def _add_backend(site: Site) -> Any:
     values = {"name": "gnt.example.org", "url": "https://gnt.example.org:5080"}
     return site.send("/admin/backends/new", **values, username="cloudweb", password=PASSWORD)
@@ -651,11 +656,15 @@ ROWS: dict[str, Row] = {
     "admin.node.evacuate": _row(
         _empty("evacuate"), "node:evacuate", "server:migrate", details="servers"
     ),
-    "admin.backend.new": _row(_add_backend, "backend:add", details="name url"),
+    "admin.backend.new": _row(_add_backend, "backend:add", details="name public url"),
     "admin.backend.edit": _row(_backend("edit"), "backend:modify", details=MOVED),
     "admin.backend.remove": _row(_remove_backend, "backend:remove", details="name"),
     "admin.backend.drain": _row(_drain, "backend:drain", details=MOVED),
     "admin.backend.undrain": _row(_undrain, "backend:undrain", details=MOVED),
+    "admin.backend.restrict": _row(_restrict, "backend:restrict", details=MOVED),
+    "admin.backend.publish": _row(
+        _backend("publish", public=False), "backend:publish", details=MOVED
+    ),
     "admin.backend.offline": _row(_backend("offline"), "backend:offline", details=MOVED),
     "admin.backend.online": _row(_backend("online", offline=True), "backend:online", details=MOVED),
     "admin.undo": _row(_undo, "backend:drain", details="before after undoes"),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cloudweb import faults
-from cloudweb.domain import fleet, placement
+from cloudweb.domain import fitting, placement
 from cloudweb.models import Backend, Flavor, Network, SessionFactory, unit_of_work, utc_now
 
 
@@ -82,6 +82,6 @@ def test_the_score_is_the_documented_one() -> None:
         instances=4,
         cpu_total=8,
     )
-    assert fleet.score(backend) == pytest.approx(0.91667, abs=1e-5)
+    assert fitting.score(backend) == pytest.approx(0.91667, abs=1e-5)
     backend.memory_total_mb = backend.disk_total_mb = backend.cpu_total = 0
-    assert fleet.score(backend) == 1.5
+    assert fitting.score(backend) == 1.5

@@ -44,6 +44,7 @@ def test_each_cluster_says_why_it_is_left_out(
         "": make_backend(),
         "offline": make_backend(offline=True),
         "drained": make_backend(drained=True),
+        "not public": make_backend(public=False),
         "no disk template plain": make_backend(disk_templates=["drbd"]),
         "does not answer": make_backend(unreachable_since=utc_now()),
         "no room by its last figures": make_backend(memory_free_mb=1),
@@ -89,6 +90,22 @@ def test_a_pinned_user_goes_to_a_drained_cluster_and_never_to_an_offline_one(
         with pytest.raises(faults.ServiceUnavailable):
             placement.choose(session, flavor, user.id)
     assert _explained(sessions, flavor, user.id)[free.id][1].startswith("the user is pinned")
+
+
+def test_one_that_is_not_public_takes_servers_of_pinned_users_only(
+    sessions: SessionFactory,
+    flavor: Flavor,
+    make_backend: Callable[..., Backend],
+    make_user: Callable[..., Any],
+) -> None:
+    user, other = make_user().user, make_user().user
+    restricted = make_backend(public=False)
+    with unit_of_work(sessions) as session:
+        placement.pin(session, CLI, user, restricted)
+    with unit_of_work(sessions) as session:
+        assert placement.choose(session, flavor, user.id).id == restricted.id
+        with pytest.raises(faults.ServiceUnavailable):
+            placement.choose(session, flavor, other.id)
 
 
 def test_pins_move_end_and_are_in_the_audit(
