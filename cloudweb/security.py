@@ -102,7 +102,7 @@ MEANINGS = {
     Permission.BACKEND_MANAGE: "add a backend, change how it is reached",
     Permission.BACKEND_REMOVE: "remove a backend",
     Permission.QUEUE_MANAGE: "apply or drop a dead letter, pause and resume consumers",
-    Permission.OPERATION_MANAGE: "cancel, retry an operation, cancel any job of a cluster",
+    Permission.OPERATION_MANAGE: "cancel, retry an operation, and any job of a cluster",
     Permission.RECONCILE_COMPARE: "compare clusters with the database",
     Permission.RECONCILE: "mend differences",
     Permission.POOL_MANAGE: "make pools, reserve and release values of theirs, extend them",

@@ -154,7 +154,7 @@ def _network_event(
         status = job.status
         if job.error is not None:
             error = (job.error.code, job.error.message)
-        elif job.status == "success" and operation.opcode == states.EVACUATE:
+        elif job.status == "success" and operation.opcode in states.MAKE_JOBS:
             status, error = _of_jobs(client, job)
     else:
         wanted = _is_settled(client, operation)
@@ -189,6 +189,8 @@ def _of_jobs(client: RapiClient, job: Job) -> tuple[str, tuple[str | None, str] 
 def _is_settled(client: RapiClient, operation: Operation) -> bool:
     if operation.opcode == states.REMOVE:  # of an instance without a server
         return _find_instance(client, operation.target) is None
+    if "again" in operation.arguments:
+        return _is_again(client, operation)
     if operation.opcode == states.EVACUATE:
         return False
     if operation.opcode == states.SET_ROLE:
@@ -198,6 +200,15 @@ def _is_settled(client: RapiClient, operation: Operation) -> bool:
             for node in client.nodes_bulk()
         )
     return _network_is_as_wanted(operation, _find_network(client, operation.target))
+
+
+def _is_again(client: RapiClient, operation: Operation) -> bool:
+    """Whether an instance without a server is as the job was to make it, where that shows."""
+    if operation.opcode not in (states.STARTUP, states.SHUTDOWN, states.REBOOT):
+        return False
+    instance = _find_instance(client, operation.target)
+    wanted = operation.opcode != states.SHUTDOWN
+    return instance is not None and instance.oper_state is wanted
 
 
 _LETTERS = {"drained": "D", "offline": "O", "regular": "RC", "master-candidate": "C"}

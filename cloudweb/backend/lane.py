@@ -347,7 +347,7 @@ class Lane:
             if any(event.opcode == states.CREATE for event in servers):
                 self._os_parameters.tidy(session, self.target.id)
             outcomes += hearing.apply_networks(session, networks) if networks else []
-        moving = {*states.MOVES, states.SET_ROLE}
+        moving = {*states.MOVES, *states.MAKE_JOBS, states.SET_ROLE}
         if any(event.opcode in moving and event.status == "success" for event in heard):
             self.refresh_soon()  # it says on which node they are, and how the nodes are
         if hearing.Outcome.APPLIED in outcomes:

@@ -25,7 +25,7 @@ _COLUMNS = {
     "by": "BY",
 }
 _KEYS = ("status", "opcode", "steps", "target", "tool", "reason", "received", "started", "ended")
-_MORE = ("error_class", "error", "cancel_wanted", "cancel_asked")
+_MORE = ("error_class", "error", "cancel_wanted", "cancel_asked", "retry_id")
 
 
 @click.group()
@@ -116,4 +116,28 @@ def cancel(door: Door, job_id: int, key: str, reason: str, as_json: bool) -> Non
         session.flush()
         row = _details(cluster_jobs.get_row(session, backend.name, job_id))
     said = f"Job {job_id} is to be canceled; {backend.name} is asked to."
+    printing.done(said, row, as_json=as_json)
+
+
+@job.command()
+@_id
+@_backend
+@required_reason
+@dry_run
+@printing.as_json
+@pass_door
+def retry(door: Door, job_id: int, key: str, reason: str, as_json: bool) -> None:
+    """Have done again, as something new, what a job failed to do or was canceled before.
+
+    Where the job does an operation, or is about a server of ours, as `operation retry` and the
+    verbs of `server` do; else the cluster is given the same again, where its remote API can.
+    """
+    from cloudweb.domain import job_retries
+
+    with door.changing() as session:
+        backend: Backend = fleet.by_key(session, key)
+        made = job_retries.retry(session, door.identity, backend, job_id, reason=reason)
+        session.flush()
+        row = _details(cluster_jobs.get_row(session, backend.name, job_id))
+    said = f"Operation {made.id} does job {job_id} of {backend.name} again."
     printing.done(said, row, as_json=as_json)

@@ -24,6 +24,9 @@ from cloudweb.models import (
     utc_now,
 )
 
+RETRIABLE = (OperationState.ERROR, OperationState.CANCELED)
+"""What can be done again."""
+
 # --- canceling ----------------------------------------------------------------------------------
 
 
@@ -131,7 +134,7 @@ def find_retry(session: Session, operation_id: int) -> int | None:
 
 
 def retry(session: Session, identity: Identity, operation_id: int, *, reason: str) -> Operation:
-    """Have a failed operation done again, as a new one with the same arguments.
+    """Have one that failed or was canceled done again, as a new one with the same arguments.
 
     Raises ItemNotFound, BadRequest (no reason), Conflict and what else ``servers.for_action``
     raises where the server or network is no longer as the operation needs it.
@@ -139,7 +142,7 @@ def retry(session: Session, identity: Identity, operation_id: int, *, reason: st
     reason = texts.reason(reason)
     operations.get(session, operation_id)
     server, failed = operations.lock(session, operation_id)
-    if failed.state is not OperationState.ERROR:
+    if failed.state not in RETRIABLE:
         raise faults.Conflict(f"Operation {operation_id} did not fail: it is {failed.state.value}.")
     if newer := find_retry(session, operation_id):
         raise faults.Conflict(f"Operation {newer} does it again already.")

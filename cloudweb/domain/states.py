@@ -23,9 +23,14 @@ MIGRATE = "OP_INSTANCE_MIGRATE"
 FAILOVER = "OP_INSTANCE_FAILOVER"
 EVACUATE = "OP_NODE_EVACUATE"
 SET_ROLE = "OP_NODE_SET_PARAMS"
+MIGRATE_NODE = "OP_NODE_MIGRATE"
+REDISTRIBUTE = "OP_CLUSTER_REDIST_CONF"
 
 MOVES = frozenset({MIGRATE, FAILOVER})
 """What brings a server to another node and changes nothing else of it."""
+
+MAKE_JOBS = frozenset({EVACUATE, MIGRATE_NODE})
+"""What is done by the jobs that its job puts into the queue."""
 
 WITH_EFFECTS = frozenset({SET_PARAMS, ADD_TAGS, DELETE_TAGS})
 """What, when it ends, changes cards of a server; see ``domain.effects``."""

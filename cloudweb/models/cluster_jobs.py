@@ -63,3 +63,5 @@ class ClusterJob(Base):
     """Since when somebody wants it canceled."""
     cancel_asked: Mapped[dt.datetime | None] = mapped_column(UtcDateTime(), default=None)
     """When its cluster was last asked to."""
+    retry_id: Mapped[int | None] = mapped_column(BigId, default=None)
+    """The operation that does it again, since it failed."""

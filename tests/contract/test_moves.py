@@ -45,6 +45,54 @@ def test_an_evacuation_of_a_way_that_there_is_not_is_refused(client: RapiClient)
         client.evacuate_node(client.nodes_bulk()[0].name, {"mode": "everything"}, "never")
 
 
+@pytest.mark.parametrize(
+    ("opcode", "given"),
+    [
+        ("OP_INSTANCE_SHUTDOWN", {"timeout": 60, "no_remember": True}),
+        ("OP_INSTANCE_STARTUP", {"force": True}),
+        ("OP_INSTANCE_REBOOT", {"reboot_type": "full", "ignore_secondaries": True}),
+        ("OP_CLUSTER_REDIST_CONF", {}),
+    ],
+)
+def test_what_a_job_was_given_is_given_again(
+    cluster: Driver, opcode: str, given: dict[str, object]
+) -> None:
+    name = "" if opcode.startswith("OP_CLUSTER") else cluster.create()
+    job_id = cluster.submit(opcode, name, {"again": given})
+    cluster.succeed(job_id)
+    [op] = cluster.client.job_as_sent(job_id)["ops"]  # type: ignore[misc]
+    assert op["OP_ID"] == opcode
+    assert {key: op[key] for key in given} == given
+
+
+@pytest.mark.parametrize(
+    ("opcode", "given"),
+    [
+        ("OP_INSTANCE_MIGRATE", {"mode": "live", "allow_failover": True}),
+        ("OP_INSTANCE_FAILOVER", {"ignore_consistency": True, "shutdown_timeout": 60}),
+    ],
+)
+def test_what_a_move_was_given_is_given_again(
+    cluster: Driver, opcode: str, given: dict[str, object]
+) -> None:
+    name = cluster.create(disk_template="file")
+    job_id = cluster.submit(opcode, name, {"again": given})
+    cluster.fail(job_id)
+    [op] = cluster.client.job_as_sent(job_id)["ops"]  # type: ignore[misc]
+    assert {key: op[key] for key in given} == given
+
+
+def test_a_migration_off_a_node_is_a_job_that_makes_others(cluster: Driver) -> None:
+    name = cluster.create(disk_template="file")
+    here = cluster.client.instance(name).pnode or ""
+    given = {"again": {"mode": "live"}}
+    job = cluster.succeed(cluster.submit("OP_NODE_MIGRATE", here, given))
+    [op] = job.ops
+    assert op.jobs
+    errors = [cluster.client.job(made) for made in op.jobs]
+    assert all(made.ops[0].opcode == "OP_INSTANCE_MIGRATE" for made in errors)
+
+
 # --- two nodes ----------------------------------------------------------------------------------
 
 

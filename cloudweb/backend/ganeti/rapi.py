@@ -193,33 +193,33 @@ class RapiClient:
     # trail, where find_job sees it.
 
     def create_instance(self, body: Mapping[str, object], reason: str) -> int:
-        return self._submit("POST", "/2/instances", reason, body=body)
+        return self.submit("POST", "/2/instances", reason, body=body)
 
     def delete_instance(self, name: str, reason: str) -> int:
-        return self._submit("DELETE", _instance_path(name), reason)
+        return self.submit("DELETE", _instance_path(name), reason)
 
     def startup_instance(self, name: str, reason: str) -> int:
-        return self._submit("PUT", f"{_instance_path(name)}/startup", reason)
+        return self.submit("PUT", f"{_instance_path(name)}/startup", reason)
 
     def shutdown_instance(self, name: str, reason: str) -> int:
-        return self._submit("PUT", f"{_instance_path(name)}/shutdown", reason)
+        return self.submit("PUT", f"{_instance_path(name)}/shutdown", reason)
 
     def reboot_instance(self, name: str, kind: Literal["soft", "hard"], reason: str) -> int:
-        return self._submit("POST", f"{_instance_path(name)}/reboot", reason, {"type": kind})
+        return self.submit("POST", f"{_instance_path(name)}/reboot", reason, {"type": kind})
 
     def modify_instance(self, name: str, body: Mapping[str, object], reason: str) -> int:
-        return self._submit("PUT", f"{_instance_path(name)}/modify", reason, body=body)
+        return self.submit("PUT", f"{_instance_path(name)}/modify", reason, body=body)
 
     def migrate_instance(self, name: str, body: Mapping[str, object], reason: str) -> int:
-        return self._submit("PUT", f"{_instance_path(name)}/migrate", reason, body=body)
+        return self.submit("PUT", f"{_instance_path(name)}/migrate", reason, body=body)
 
     def failover_instance(self, name: str, body: Mapping[str, object], reason: str) -> int:
-        return self._submit("PUT", f"{_instance_path(name)}/failover", reason, body=body)
+        return self.submit("PUT", f"{_instance_path(name)}/failover", reason, body=body)
 
     def evacuate_node(self, name: str, body: Mapping[str, object], reason: str) -> int:
         """Asks for the jobs that empty a node; that job ends when they are in the queue."""
         path = f"/2/nodes/{quote(name, safe='')}/evacuate"
-        return self._submit("POST", path, reason, body=body)
+        return self.submit("POST", path, reason, body=body)
 
     def set_node_role(self, name: str, role: str, reason: str) -> int:
         """Makes a node "drained", "offline", "regular" or a "master-candidate".
@@ -227,31 +227,31 @@ class RapiClient:
         Where it was a candidate that is needed, another becomes one instead of it.
         """
         path = f"/2/nodes/{quote(name, safe='')}/role"
-        return self._submit("PUT", path, reason, {"auto-promote": "1"}, body=role)
+        return self.submit("PUT", path, reason, {"auto-promote": "1"}, body=role)
 
     def add_tags(self, name: str, tags: Sequence[str], reason: str) -> int:
         """Hangs tags on an instance; those it has already stay."""
-        return self._submit("PUT", f"{_instance_path(name)}/tags", reason, {"tag": tags})
+        return self.submit("PUT", f"{_instance_path(name)}/tags", reason, {"tag": tags})
 
     def delete_tags(self, name: str, tags: Sequence[str], reason: str) -> int:
         """Takes tags off an instance; the job fails if one of them is not there."""
-        return self._submit("DELETE", f"{_instance_path(name)}/tags", reason, {"tag": tags})
+        return self.submit("DELETE", f"{_instance_path(name)}/tags", reason, {"tag": tags})
 
     def rehearse_tag(self, tag: str, reason: str) -> int:
         """Has the cluster go through hanging a tag on itself, without doing it."""
-        return self._submit("PUT", "/2/tags", reason, {"tag": [tag], "dry-run": "1"})
+        return self.submit("PUT", "/2/tags", reason, {"tag": [tag], "dry-run": "1"})
 
     def add_network(self, body: Mapping[str, object], reason: str) -> int:
-        return self._submit("POST", "/2/networks", reason, body=body)
+        return self.submit("POST", "/2/networks", reason, body=body)
 
     def connect_network(self, name: str, body: Mapping[str, object], reason: str) -> int:
-        return self._submit("PUT", f"{_network_path(name)}/connect", reason, body=body)
+        return self.submit("PUT", f"{_network_path(name)}/connect", reason, body=body)
 
     def disconnect_network(self, name: str, body: Mapping[str, object], reason: str) -> int:
-        return self._submit("PUT", f"{_network_path(name)}/disconnect", reason, body=body)
+        return self.submit("PUT", f"{_network_path(name)}/disconnect", reason, body=body)
 
     def remove_network(self, name: str, reason: str) -> int:
-        return self._submit("DELETE", _network_path(name), reason)
+        return self.submit("DELETE", _network_path(name), reason)
 
     # How.
 
@@ -262,7 +262,7 @@ class RapiClient:
         answer = reading.items(self._get(path, {"bulk": "1"}), path)
         return [reading.mapping(row, path) for row in answer]
 
-    def _submit(
+    def submit(
         self,
         method: str,
         path: str,
@@ -270,6 +270,7 @@ class RapiClient:
         query: _Query | None = None,
         body: Mapping[str, object] | str | None = None,
     ) -> int:
+        """Asks for a change by its address; the id of the job."""
         if not reason.isascii():
             raise ValueError("Ganeti cannot write a reason that is not ASCII")
         asked = {**(query or {}), "reason": reason}

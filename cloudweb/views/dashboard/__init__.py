@@ -95,6 +95,7 @@ _ROUTES = {
     "admin.form": "/admin/forms/{key:[0-9a-f]{1,32}}",
     "admin.job": r"/admin/jobs/{backend}/{id:\d{1,18}}",
     "admin.job.cancel": r"/admin/jobs/{backend}/{id:\d{1,18}}/cancel",
+    "admin.job.retry": r"/admin/jobs/{backend}/{id:\d{1,18}}/retry",
     "admin.networks": "/admin/networks",
     "admin.network": f"/admin/networks/{_ID}",
     "admin.network.drain": f"/admin/networks/{_ID}/drain",

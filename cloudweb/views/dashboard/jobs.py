@@ -12,7 +12,7 @@ from pyramid.view import view_config
 
 from cloudweb.backend.ganeti import errors, jobs
 from cloudweb.backend.ganeti.reading import listed
-from cloudweb.domain import audit, cluster_jobs, fleet, job_cancels, operation_lists
+from cloudweb.domain import audit, cluster_jobs, fleet, job_cancels, job_retries, operation_lists
 from cloudweb.domain.cluster_jobs import UNFINISHED, JobRow, JobStatus
 from cloudweb.models import (
     Backend,
@@ -24,7 +24,7 @@ from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, figures, lists, pages
 from cloudweb.views.dashboard.acts import Preview
 from cloudweb.views.dashboard.lists import Column, Listing
-from cloudweb.views.dashboard.states import look, verb
+from cloudweb.views.dashboard.states import explain, look, verb
 
 JOBS = Listing(
     name="jobs",
@@ -142,6 +142,7 @@ def show(request: Request) -> Response:
         backend=row.backend,
         operation=operation,
         obstacle=job_cancels.obstacle(row.job, row.backend, operation),
+        way=job_retries.find_way(request.db, row.job, row.backend),
         steps=_steps(raw) if raw else (),
         raw=orjson.dumps(raw, option=orjson.OPT_INDENT_2).decode() if raw else "",
         took=figures.took,
@@ -182,6 +183,29 @@ def _steps(raw: Mapping[str, Any]) -> Sequence[Step]:
 # --- acting -------------------------------------------------------------------------------------
 
 
+def _preview(request: Request, row: JobRow, verb_: str) -> Preview:
+    job = row.job
+    return Preview(
+        title=f"{verb_} job {job.job_id} of {row.backend.name}",
+        verb=f"{verb_} job",
+        section="operations",
+        up=(
+            ("Jobs", request.route_path("admin.jobs")),
+            (str(job.job_id), _path(request)),
+        ),
+        facts={
+            "What": verb(job.opcode),
+            "Of what": f"{row.server_name or ''} {job.target}".strip() or "the cluster",
+            "Backend": row.backend.name,
+            "Status": look(row.status).word,
+            "By": row.whose,
+        },
+        reason="required",
+        command=f"cloudweb job {verb_.lower()} {job.job_id} --backend {row.backend.name}"
+        " --reason …",
+    )
+
+
 @view_config(
     route_name="admin.job.cancel",
     request_method=("GET", "POST"),
@@ -199,27 +223,12 @@ def cancel(request: Request) -> Response:
             follows.append("Nobody asked for it here: whoever did is not told.")
         else:
             follows.append(f"Operation {row.operation_id} does not do its work then, or not all.")
-        return Preview(
-            title=f"Cancel job {job.job_id} of {row.backend.name}",
-            verb="Cancel job",
-            section="operations",
-            up=(
-                ("Jobs", request.route_path("admin.jobs")),
-                (str(job.job_id), _path(request)),
-            ),
-            facts={
-                "What": verb(job.opcode),
-                "Of what": f"{row.server_name or ''} {job.target}".strip() or "the cluster",
-                "Backend": row.backend.name,
-                "Status": look(row.status).word,
-                "By": row.whose,
-            },
+        return dataclasses.replace(
+            _preview(request, row, "Cancel"),
             follows=follows,
             obstacle=job_cancels.obstacle(row.job, row.backend, operation),
-            reason="required",
             harsh=True,
             versions=(str(job.received), str(job.cancel_wanted)),
-            command=f"cloudweb job cancel {job.job_id} --backend {row.backend.name} --reason …",
         )
 
     def do(_preview: Preview, reason: str, _form: SentForm) -> str:
@@ -227,3 +236,55 @@ def cancel(request: Request) -> Response:
         return _path(request)
 
     return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.job.retry",
+    request_method=("GET", "POST"),
+    permission=Permission.OPERATION_MANAGE,
+)
+def retry(request: Request) -> Response:
+    """GET, POST /admin/jobs/{backend}/{job}/retry, with a reason: leads to the operation."""
+    row = cluster_jobs.get_row(request.db, *_key(request))
+
+    def make() -> Preview:
+        way = job_retries.find_way(request.db, row.job, row.backend)
+        preview = _preview(request, row, "Retry")
+        facts = dict(preview.facts)
+        if row.job.error:
+            facts |= {"Said": row.job.error, "Which means": explain(row.job.error_class)}
+        return dataclasses.replace(
+            preview,
+            facts=facts,
+            follows=() if way.obstacle else _after_retrying(row, way),
+            obstacle=way.obstacle,
+            versions=(str(row.job.received), way.given, way.operation and way.operation.state),
+        )
+
+    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
+        made = job_retries.retry(
+            request.db, request.identity, row.backend, row.job.job_id, reason=reason
+        )
+        path: str = request.route_path("admin.operation", id=made.id)
+        return path
+
+    return acts.respond(request, make, do)
+
+
+def _after_retrying(row: JobRow, way: job_retries.Way) -> Sequence[str]:
+    """What comes of doing a job again, in sentences."""
+    if way.operation is not None:
+        said = (
+            f"Operation {way.operation.id}, whose job it is, is retried: a new operation with the"
+        )
+        return (f"{said} same arguments is written down.",)
+    if way.server is not None:
+        said = f"It is asked for as an act on our server {way.server.name}: its locks and states"
+        more = ", ".join(way.left_out)
+        rest = (f"What else the job was given is not passed on: {more}.",) if more else ()
+        return (f"{said} hold.", *rest)
+    same = ", ".join((row.job.opcode, *(f"{key} {way.given[key]}" for key in sorted(way.given))))
+    return (
+        f"The worker gives {row.backend.name} the same again, as a new job: {same}.",
+        "It is about none of our servers: nothing is known here of what else would follow.",
+    )

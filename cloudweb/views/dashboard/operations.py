@@ -170,7 +170,7 @@ def retry(request: Request) -> Response:
         preview, operation = _preview(request, "Retry")
         newer = interventions.find_retry(request.db, operation.id)
         obstacle = f"Operation {newer} does it again already." if newer else ""
-        if operation.state is not OperationState.ERROR:
+        if operation.state not in interventions.RETRIABLE:
             obstacle = "It did not fail."
         return dataclasses.replace(
             preview,

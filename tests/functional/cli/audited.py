@@ -315,19 +315,23 @@ def _paused(site: Site) -> Arguments:
     return ()
 
 
-def _queued(site: Site) -> Arguments:
-    backend = site.backend()
-    with unit_of_work(site.sessions) as session:
-        session.add(
-            ClusterJob(
+def _job(status: str) -> Callable[[Site], Arguments]:
+    def go(site: Site) -> Arguments:
+        backend = site.backend()
+        opcode = "OP_CLUSTER_REDIST_CONF"
+        with unit_of_work(site.sessions) as session:
+            job = ClusterJob(
                 backend_id=backend.id,
                 job_id=85,
-                status="queued",
-                opcode="OP_CLUSTER_VERIFY",
+                status=status,
+                opcode=opcode,
                 received=utc_now(),
+                detail=f'{{"ops": [{{"OP_ID": "{opcode}"}}]}}',
             )
-        )
-    return (85, "--backend", backend.name)
+            session.add(job)
+        return (85, "--backend", backend.name)
+
+    return go
 
 
 def _with_limit(site: Site) -> Arguments:
@@ -391,7 +395,8 @@ ROWS: dict[str, Row] = {
     "image remove": _row(lambda s: (s.image(),), "image:delete", details="name"),
     "image share": _row(_owner, "image:share", details="added removed"),
     "image update": _row(lambda s: (s.image(), "--name", "D"), "image:update", details=MOVED),
-    "job cancel": _row(_queued, "job:cancel", details="backend job opcode"),
+    "job cancel": _row(_job("queued"), "job:cancel", details="backend job opcode"),
+    "job retry": _row(_job("error"), "job:retry", details="backend job opcode", operation=True),
     "network create": _row(lambda s: ("net", *_NETWORK), "network:create", details="name"),
     "network modify": _row(
         lambda s: (s.network(), "--name", "other"), "network:rename", details=MOVED
@@ -621,6 +626,7 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "image share": _always("nothing", *NOBODY),
     "image update": _always("nothing", "--name", "D"),
     "job cancel": lambda s: (999_999, "--backend", s.backend().name),
+    "job retry": lambda s: (999_999, "--backend", s.backend().name),
     "network create": _always("net", "--public", "--subnet", "10.0.0.0/33", "--link", "br0"),
     "network modify": _always(*NOTHING, "--name", "other"),
     "network remove": _always(*NOTHING),

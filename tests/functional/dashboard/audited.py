@@ -280,17 +280,22 @@ def _operation(verb: str, **values: Any) -> Story:
     return send
 
 
-def _cancel_job(site: Site) -> Any:
-    backend = site.make("backend")
-    queued = ClusterJob(
-        backend_id=backend.id,
-        job_id=85,
-        status="queued",
-        opcode="OP_CLUSTER_VERIFY",
-        received=utc_now(),
-    )
-    site.add(queued)
-    return site.send(f"/admin/jobs/{backend.name}/85/cancel")
+def _job(verb: str, status: str) -> Story:
+    def send(site: Site) -> Any:
+        backend = site.make("backend")
+        opcode = "OP_CLUSTER_REDIST_CONF"
+        job = ClusterJob(
+            backend_id=backend.id,
+            job_id=85,
+            status=status,
+            opcode=opcode,
+            received=utc_now(),
+            detail=f'{{"ops": [{{"OP_ID": "{opcode}"}}]}}',
+        )
+        site.add(job)
+        return site.send(f"/admin/jobs/{backend.name}/85/{verb}")
+
+    return send
 
 
 def _compare(site: Site) -> Any:
@@ -670,7 +675,10 @@ ROWS: dict[str, Row] = {
     "admin.undo": _row(_undo, "backend:drain", details="before after undoes"),
     "admin.backend.adopt": _row(_adopt, "backend:adopt-plan", details="adoption owner"),
     "admin.adoption.confirm": _row(_confirm_adoption, "backend:adopt", details="adoption"),
-    "admin.job.cancel": _row(_cancel_job, "job:cancel", details="backend job opcode"),
+    "admin.job.cancel": _row(_job("cancel", "queued"), "job:cancel", details="backend job opcode"),
+    "admin.job.retry": _row(
+        _job("retry", "error"), "job:retry", details="backend job opcode", operation=True
+    ),
     "admin.operation.cancel": _row(_operation("cancel"), "operation:cancel", operation=True),
     "admin.operation.retry": _row(
         _operation("retry", state=OperationState.ERROR, finished=utc_now(), error="No."),

@@ -13,8 +13,10 @@ from cloudweb.domain.cluster_jobs import JobReport, JobStatus
 from cloudweb.models import (
     Backend,
     ClusterJob,
+    Operation,
     OperationState,
     Role,
+    Server,
     SessionFactory,
     unit_of_work,
     utc_now,
@@ -207,3 +209,148 @@ def test_canceling_the_job_of_an_operation_cancels_that(
     form["reason"] = "Not wanted."
     assert "That was asked for already." in form.submit(status=303).follow()
     assert "to be canceled" in app.get(f"/admin/operations/{ours.id}")
+
+
+# --- again --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def failed(sessions: SessionFactory, keep: Make) -> Make:
+    """Keeps a job that failed, or was canceled, with what it was given; the address of its page."""
+
+    def go(
+        backend: Backend, opcode: str, target: str, *, status: str = "error", **given: Any
+    ) -> str:
+        keep(backend, report(5, status, opcode=opcode, target=target))
+        raw = {"id": 5, "status": status, "ops": [{"OP_ID": opcode, "reason": [], **given}]}
+        detail = cluster_jobs.JobDetail(5, status, orjson.dumps(raw).decode())
+        with unit_of_work(sessions) as session:
+            cluster_jobs.keep_details(session, backend.id, [detail])
+        return f"/admin/jobs/{backend.name}/5"
+
+    return go
+
+
+def newest(sessions: SessionFactory) -> Operation:
+    with unit_of_work(sessions, write=False) as session:
+        query = session.query(Operation).order_by(Operation.id.desc())
+        return query.first() or pytest.fail("Nothing was asked for.")
+
+
+def retried(app: webtest.TestApp, page: str) -> webtest.TestResponse:
+    """What follows when the button of the page is pressed and a reason is given."""
+    form = app.get(page).click("Retry as new…").forms["act"]
+    form["reason"] = "There is memory again."
+    return form.submit(status="*").maybe_follow()
+
+
+def test_what_failed_on_anothers_instance_is_given_to_the_cluster_again_once(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make, failed: Make
+) -> None:
+    backend = make_backend()
+    given = {"instance_name": "web1", "timeout": 60, "force": False, "no_remember": True}
+    page = failed(backend, "OP_INSTANCE_SHUTDOWN", "web1", **given)
+    sign_in(Role.OPERATOR)
+    assert "no_remember True, timeout 60" in app.get(page).click("Retry as new…")
+    stale = app.get(f"{page}/retry").forms["act"]
+    assert "There is memory again." in retried(app, page)
+    made = newest(sessions)
+    assert (made.opcode, made.target, made.server_id) == ("OP_INSTANCE_SHUTDOWN", "web1", None)
+    assert made.arguments == {"again": {"timeout": 60, "no_remember": True}}
+    shown = app.get(page)
+    assert shown.html.find("a", string=f"operation {made.id}")
+    assert "Retry as new…" not in shown
+    assert "There is memory again." in shown
+    stale["reason"] = "Again."
+    assert "does it again already" in stale.submit(status=409)
+    assert newest(sessions).id == made.id
+
+
+def test_what_failed_on_a_server_of_ours_is_done_as_its_own_act(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_server: Make, failed: Make
+) -> None:
+    server = make_server(locked=True)
+    with unit_of_work(sessions, write=False) as session:
+        backend = session.get_one(Backend, server.backend_id)
+    given = {"reboot_type": "soft", "ignore_secondaries": True, "shutdown_timeout": 120}
+    page = failed(backend, "OP_INSTANCE_REBOOT", server.instance_name, **given)
+    sign_in(Role.OPERATOR)
+    assert "not passed on: ignore_secondaries" in app.get(f"{page}/retry")
+    assert "Server is locked." in retried(app, page)
+    with unit_of_work(sessions) as session:
+        session.get_one(Server, server.id).locked = False
+    retried(app, page)
+    made = newest(sessions)
+    assert (made.server_id, made.arguments) == (server.id, {"type": "SOFT"})
+
+
+def test_the_job_of_an_operation_is_retried_as_that(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_server: Make, keep: Make
+) -> None:
+    server = make_server()
+    with unit_of_work(sessions) as session:
+        ours = servers.shutdown(session, identity.system("cli"), server.id)
+        ours.state, ours.job_id, ours.sent = OperationState.SUBMITTED, 9, utc_now()
+        backend = session.get_one(Backend, server.backend_id)
+    keep(backend, report(9, "canceled", reasons=(f"cloudweb:{ours.key} request:none",)))
+    sign_in(Role.OPERATOR)
+    page = f"/admin/jobs/{backend.name}/9"
+    assert f"Operation {ours.id}, of which it is, goes on." in app.get(page)
+    with unit_of_work(sessions) as session:
+        row = session.get_one(Operation, ours.id)
+        row.state, row.finished = OperationState.CANCELED, utc_now()
+    assert f"operation {ours.id}" in retried(app, page)
+    assert newest(sessions).retry_of_id == ours.id
+    assert app.get(page).html.find("a", string=f"operation {newest(sessions).id}")
+
+
+@pytest.mark.parametrize(
+    ("opcode", "given", "why"),
+    [
+        ("OP_CLUSTER_VERIFY", {"skip_checks": []}, "has no call that gives OP_CLUSTER_VERIFY"),
+        ("OP_INSTANCE_STARTUP", {"hvparams": {"a": "b"}}, "all that it was given: hvparams"),
+        ("OP_INSTANCE_MIGRATE", {"dry_run": True}, "all that it was given: dry_run"),
+        ("OP_INSTANCE_REBOOT", {"depends": [[-1, []]]}, "all that it was given: depends"),
+    ],
+)
+def test_what_no_call_can_give_again_says_so_instead_of_a_button(
+    app: webtest.TestApp,
+    sign_in: Make,
+    make_backend: Make,
+    failed: Make,
+    opcode: str,
+    given: dict[str, Any],
+    why: str,
+) -> None:
+    page = failed(make_backend(), opcode, "web1", **given)
+    sign_in(Role.OPERATOR)
+    shown = app.get(page)
+    assert shown.html.find("span", string="Retry as new…")["aria-disabled"] == "true"
+    assert why in shown
+    form = app.get(f"{page}/retry").forms
+    assert "act" not in form or why in form["act"].submit(status="*")
+
+
+def test_what_did_not_fail_or_is_not_asked_or_moves_servers_of_ours_is_not_retried(
+    app: webtest.TestApp,
+    sign_in: Make,
+    make_server: Make,
+    make_backend: Make,
+    keep: Make,
+    failed: Make,
+) -> None:
+    backend = make_backend()
+    make_server(backend=backend, node="n1")
+    page = failed(backend, "OP_NODE_EVACUATE", "n1", mode="all")
+    away = make_backend(offline=True)
+    keep(away, report(1, "error"), report(2, "success"), report(3, "error", steps=2))
+    sign_in(Role.OPERATOR)
+    assert "Servers of ours are on this node" in app.get(page)
+    assert "is offline" in app.get(f"/admin/jobs/{away.name}/1")
+    assert "Retry as new" not in app.get(f"/admin/jobs/{away.name}/2")
+    assert "It did not fail." in app.get(f"/admin/jobs/{away.name}/2/retry")
+    page = failed(backend, "OP_NODE_EVACUATE", "n1", mode="secondary-only")
+    assert "mode secondary-only" in app.get(f"{page}/retry")
+    sign_in(Role.HELPDESK)
+    assert "Retry as new" not in app.get(page)
+    app.get(f"{page}/retry", status=403)

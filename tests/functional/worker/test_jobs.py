@@ -7,7 +7,8 @@ from cloudweb.backend.ganeti.rapi import RapiClient
 from cloudweb.domain import cluster_jobs, identity, job_cancels
 from cloudweb.domain.cluster_jobs import JobRow
 from cloudweb.domain.states import ApiStatus
-from cloudweb.models import Backend, unit_of_work
+from cloudweb.models import Backend, OperationState, unit_of_work
+from tests.functional.cli.conftest import Terminal
 from tests.functional.processes import running, wait_for
 from tests.functional.worker.world import WORKER, World
 
@@ -71,6 +72,56 @@ def test_a_job_that_waits_is_dropped_whoever_asked_for_it(world: World, ini: Pat
             backend = world.cloud.backend
             job_cancels.cancel(session, CLI, backend, jobs[-1], reason="Too many.")
         read(world, jobs[-1], "canceled")
+
+
+def test_what_failed_on_anothers_instance_is_done_again_once_though_the_answer_is_lost(
+    world: World, ini: Path
+) -> None:
+    cli = Terminal(ini)
+    url, name = world.simulator.url("alpha"), "web1.example.org"
+    with running(WORKER, ini), RapiClient(url, "cloudweb", "cloudweb") as client:
+        body = create_body(
+            name=name,
+            vcpus=1,
+            ram_mb=128,
+            disk_gb=1,
+            disk_template="file",
+            os="noop+default",
+            osparams={},
+            nics=[],
+        )
+        read(world, client.create_instance(body, "by hand"), "success")
+        world.faults(fail={"OP_INSTANCE_SHUTDOWN": {"kind": "OpExecError"}})
+        failed = client.submit(
+            "PUT", f"/2/instances/{name}/shutdown", "by hand", body={"timeout": 60}
+        )
+        read(world, failed, "error")
+        world.faults(drop_after_accept=1)
+        words = ("job", "retry", failed, "--backend", ALPHA, "--reason", "It hung.")
+        rehearsed = cli(*words, "--dry-run")
+        assert not world.operations()
+        assert "does job" in rehearsed
+        assert cli.json(*words)["retry_id"] == world.operations()[0].id
+        assert "does it again already" in cli.refusal(*words)
+        [operation] = world.settled()
+        assert (operation.state, operation.server_id) == (OperationState.SUCCESS, None)
+        assert not client.instance(name).oper_state
+        again = read(world, operation.job_id or 0, "success")
+        assert again.operation_id == operation.id
+        assert '"timeout":60' in again.job.detail
+    assert world.jobs().count("OP_INSTANCE_SHUTDOWN") == 2
+
+
+def test_a_job_about_the_cluster_is_done_again(world: World, ini: Path) -> None:
+    cli = Terminal(ini)
+    url = world.simulator.url("alpha")
+    with running(WORKER, ini), RapiClient(url, "cloudweb", "cloudweb") as client:
+        world.faults(fail={"OP_CLUSTER_REDIST_CONF": {"kind": "OpExecError"}})
+        failed = client.submit("PUT", "/2/redistribute-config", "by hand")
+        read(world, failed, "error")
+        cli("job", "retry", failed, "--backend", ALPHA, "--reason", "The node is back.")
+        [operation] = world.settled()
+        assert operation.state is OperationState.SUCCESS
 
 
 def test_a_new_cluster_that_is_not_the_one_that_is_meant_is_asked_nothing_else(

@@ -115,3 +115,32 @@ def test_mirrors_are_made_elsewhere_and_the_operation_ends_with_the_last_of_thei
             assert (made["opcode"], made["state"]) == ("OP_NODE_EVACUATE", "success")
             [elsewhere] = client.instance("by-hand").snodes
             assert elsewhere != mirror
+
+
+def test_a_migration_off_a_node_that_failed_is_done_again_and_ends_with_the_last_of_its_jobs(
+    world: World, ini: Path
+) -> None:
+    cli = Terminal(ini)
+    with RapiClient(world.simulator.url("alpha"), "cloudweb", "cloudweb") as client:
+        body = create_body(
+            name="by-hand",
+            vcpus=1,
+            ram_mb=128,
+            disk_gb=1,
+            disk_template="sharedfile",
+            os="noop+default",
+            osparams={},
+            nics=[],
+        )
+        client.create_instance(body, "by hand")
+        wait_for(lambda: [i for i in client.instances_bulk() if i.oper_state])
+        here = client.instance("by-hand").pnode
+        world.faults(fail={"OP_NODE_MIGRATE": {"code": "wrong_state"}})
+        failed = client.submit("POST", f"/2/nodes/{here}/migrate", "by hand", body={"mode": "live"})
+        words = ("job", "retry", failed, "--backend", "alpha.ganeti.test", "--reason", "A fan.")
+        with running(WORKER, ini):
+            wait_for(lambda: cli.run(*words).exit_code == 0)
+            [operation] = world.settled()
+            assert (operation.opcode, operation.state) == ("OP_NODE_MIGRATE", "success")
+            assert operation.arguments == {"again": {"mode": "live"}}
+            assert client.instance("by-hand").pnode != here

@@ -6,17 +6,17 @@ import hmac
 import html
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import orjson
 
-from cloudweb.backend.ganeti.simulator import answers, bodies
+from cloudweb.backend.ganeti.simulator import answers, submitting
 from cloudweb.backend.ganeti.simulator.bodies import Refusal
 from cloudweb.backend.ganeti.simulator.cluster import Cluster
 from cloudweb.backend.ganeti.simulator.control import control
+from cloudweb.backend.ganeti.simulator.submitting import Call, CutOff
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -33,32 +33,6 @@ _EXPLAIN = {
     501: "Server does not support this operation",
     503: "The server cannot process the request due to a high load",
 }
-
-
-class CutOff(Exception):
-    """The connection is to end without an answer."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request to a cluster; `path` is what follows its name."""
-
-    method: str
-    path: str
-    query: Mapping[str, list[str]]
-    authorization: str
-    content: bytes
-    content_type: str
-
-    def asked(self, key: str, default: str = "") -> str:
-        return self.query.get(key, [default])[-1]
-
-    @property
-    def bulk(self) -> bool:
-        return self.asked("bulk", "0") not in {"", "0"}
-
-    def json(self) -> object:
-        return bodies.parsed(self.content, self.content_type)
 
 
 class App:
@@ -178,14 +152,14 @@ def _route(cluster: Cluster, call: Call) -> object:
                     cluster.show(lambda _, state: answers.instances(state, time.time())),
                     "name",
                 ),
-                POST=lambda: _create(cluster, call),
+                POST=lambda: submitting.create(cluster, call),
             )
-        case ["2", "nodes", name, "evacuate"]:
-            return _only(call, POST=lambda: _evacuate(cluster, call, name))
-        case ["2", "nodes", name, "role"]:
-            return _only(call, PUT=lambda: _set_role(cluster, call, name))
+        case ["2", "nodes", name, verb]:
+            return _node(cluster, call, name, verb)
+        case ["2", "redistribute-config"]:
+            return _only(call, PUT=lambda: submitting.redistribute(cluster, call))
         case ["2", "tags"]:
-            return _only(call, PUT=lambda: _rehearse_tags(cluster, call))
+            return _only(call, PUT=lambda: submitting.rehearse_tags(cluster, call))
         case ["2", "jobs"]:
             return _only(
                 call,
@@ -211,7 +185,7 @@ def _route(cluster: Cluster, call: Call) -> object:
                     "name",
                     id_key="name",
                 ),
-                POST=lambda: _add_network(cluster, call),
+                POST=lambda: submitting.add_network(cluster, call),
             )
         case ["2", "networks", name, *verb] if len(verb) <= 1:
             return _network(cluster, call, name, "".join(verb))
@@ -241,23 +215,37 @@ def _instance(cluster: Cluster, call: Call, name: str, verb: str) -> object:
             return _only(
                 call,
                 GET=lambda: _shown(cluster, name),
-                DELETE=lambda: _submit(cluster, call, "OP_INSTANCE_REMOVE", name, "instances_name"),
+                DELETE=lambda: submitting.submit(
+                    cluster, call, "OP_INSTANCE_REMOVE", name, "instances_name"
+                ),
             )
         case "startup" | "shutdown":
-            return _only(call, PUT=lambda: _switch(cluster, call, name, verb))
+            return _only(call, PUT=lambda: submitting.switch(cluster, call, name, verb))
         case "reboot":
-            return _only(call, POST=lambda: _reboot(cluster, call, name))
+            return _only(call, POST=lambda: submitting.reboot(cluster, call, name))
         case "migrate" | "failover":
-            return _only(call, PUT=lambda: _move(cluster, call, name, verb))
+            return _only(call, PUT=lambda: submitting.move(cluster, call, name, verb))
         case "modify":
-            return _only(call, PUT=lambda: _modify(cluster, call, name))
+            return _only(call, PUT=lambda: submitting.modify(cluster, call, name))
         case "tags":
             return _only(
                 call,
                 GET=lambda: _tags(cluster, name),
-                PUT=lambda: _change_tags(cluster, call, "OP_TAGS_SET", name),
-                DELETE=lambda: _change_tags(cluster, call, "OP_TAGS_DEL", name),
+                PUT=lambda: submitting.change_tags(cluster, call, "OP_TAGS_SET", name),
+                DELETE=lambda: submitting.change_tags(cluster, call, "OP_TAGS_DEL", name),
             )
+        case _:
+            raise Refusal(404)
+
+
+def _node(cluster: Cluster, call: Call, name: str, verb: str) -> object:
+    match verb:
+        case "evacuate":
+            return _only(call, POST=lambda: submitting.evacuate(cluster, call, name))
+        case "migrate":
+            return _only(call, POST=lambda: submitting.migrate_node(cluster, call, name))
+        case "role":
+            return _only(call, PUT=lambda: submitting.set_role(cluster, call, name))
         case _:
             raise Refusal(404)
 
@@ -284,68 +272,11 @@ def _shown(cluster: Cluster, name: str) -> object:
     return row
 
 
-def _create(cluster: Cluster, call: Call) -> int:
-    arguments = bodies.create_arguments(call.json())
-    name = arguments.pop("instance_name")
-    return _submit(cluster, call, "OP_INSTANCE_CREATE", name, "instances", arguments)
-
-
-def _switch(cluster: Cluster, call: Call, name: str, verb: str) -> int:
-    return _submit(cluster, call, f"OP_INSTANCE_{verb.upper()}", name, f"instances_name_{verb}")
-
-
-def _reboot(cluster: Cluster, call: Call, name: str) -> int:
-    kind = bodies.reboot_type(call.asked("type", "hard"))
-    arguments = {"reboot_type": kind}
-    return _submit(cluster, call, "OP_INSTANCE_REBOOT", name, "instances_name_reboot", arguments)
-
-
-def _modify(cluster: Cluster, call: Call, name: str) -> int:
-    arguments = bodies.modify_arguments(call.json())
-    return _submit(
-        cluster, call, "OP_INSTANCE_SET_PARAMS", name, "instances_name_modify", arguments
-    )
-
-
-def _move(cluster: Cluster, call: Call, name: str, verb: str) -> int:
-    opcode = f"OP_INSTANCE_{verb.upper()}"
-    arguments = bodies.move_arguments(call.json(), opcode)
-    return _submit(cluster, call, opcode, name, f"instances_name_{verb}", arguments)
-
-
-def _evacuate(cluster: Cluster, call: Call, name: str) -> int:
-    arguments = bodies.evacuate_arguments(call.json())
-    return _submit(cluster, call, "OP_NODE_EVACUATE", name, "nodes_name_evacuate", arguments)
-
-
-def _set_role(cluster: Cluster, call: Call, name: str) -> int:
-    arguments = bodies.role_arguments(call.json())
-    arguments["auto_promote"] = call.asked("auto-promote", "0") == "1"
-    return _submit(cluster, call, "OP_NODE_SET_PARAMS", name, "nodes_name_role", arguments)
-
-
 def _tags(cluster: Cluster, name: str) -> object:
     row = cluster.show(lambda _, state: answers.instance(name, state, time.time()))
     if row is None:
         raise Refusal(500, str((f"Instance name {name} not found", "unknown_entity")))
     return row["tags"]
-
-
-def _change_tags(cluster: Cluster, call: Call, opcode: str, name: str) -> int:
-    arguments = {"kind": "instance", "tags": list(call.query.get("tag", []))}
-    return _submit(cluster, call, opcode, name, "instances_name_tags", arguments)
-
-
-def _rehearse_tags(cluster: Cluster, call: Call) -> int:
-    """The cluster's own tags are only ever rehearsed: that makes a job that does nothing."""
-    if call.asked("dry-run") != "1":
-        raise Refusal(501, "Only a dry run is simulated")
-    arguments = {
-        "kind": "cluster",
-        "tags": list(call.query.get("tag", [])),
-        "dry_run": True,
-    }
-    return _submit(cluster, call, "OP_TAGS_SET", "", "tags", arguments)
 
 
 def _network(cluster: Cluster, call: Call, name: str, verb: str) -> object:
@@ -354,26 +285,14 @@ def _network(cluster: Cluster, call: Call, name: str, verb: str) -> object:
             return _only(
                 call,
                 GET=lambda: _shown_network(cluster, name),
-                DELETE=lambda: _submit(
+                DELETE=lambda: submitting.submit(
                     cluster, call, "OP_NETWORK_REMOVE", name, "networks_name", {"force": False}
                 ),
             )
         case "connect" | "disconnect":
-            return _only(call, PUT=lambda: _join_network(cluster, call, name, verb))
+            return _only(call, PUT=lambda: submitting.join_network(cluster, call, name, verb))
         case _:
             raise Refusal(404)
-
-
-def _add_network(cluster: Cluster, call: Call) -> int:
-    arguments = bodies.network_arguments(call.json())
-    name = arguments.pop("network_name")
-    return _submit(cluster, call, "OP_NETWORK_ADD", name, "networks", arguments)
-
-
-def _join_network(cluster: Cluster, call: Call, name: str, verb: str) -> int:
-    read = bodies.connect_arguments if verb == "connect" else bodies.disconnect_arguments
-    opcode = f"OP_NETWORK_{verb.upper()}"
-    return _submit(cluster, call, opcode, name, f"networks_name_{verb}", read(call.json()))
 
 
 def _shown_network(cluster: Cluster, name: str) -> object:
@@ -381,26 +300,3 @@ def _shown_network(cluster: Cluster, name: str) -> object:
     if row is None:
         raise Refusal(404)
     return row
-
-
-def _submit(
-    cluster: Cluster,
-    call: Call,
-    opcode: str,
-    name: str,
-    resource: str,
-    arguments: dict[str, Any] | None = None,
-) -> int:
-    """Takes a job, with the caller's reason first in its trail, and suffers what comes after."""
-    if cluster.faults.queue_drained:
-        raise Refusal(500, "Queue drained")
-    now = int(time.time() * 1e9)
-    trail: list[list[Any]] = [[f"gnt:library:rlib2:{resource}", "", now]]
-    if call.asked("reason"):
-        trail.insert(0, ["gnt:user", call.asked("reason"), now])
-    job_id = cluster.submit(opcode, name, arguments or {}, trail)
-    if cluster.faults.delay_after_accept_s:
-        time.sleep(cluster.faults.delay_after_accept_s)
-    if cluster.faults.take_drop():
-        raise CutOff
-    return job_id

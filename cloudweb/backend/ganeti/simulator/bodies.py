@@ -112,6 +112,13 @@ MOVE_PARAMETERS = {
         *("ignore_ipolicy", "cleanup", "iallocator"),
     },
 }
+SHUTDOWN_PARAMETERS = _COMMON_PARAMETERS | {
+    *("timeout", "force", "ignore_offline_nodes", "admin_state_source"),
+}
+MIGRATE_NODE_PARAMETERS = _COMMON_PARAMETERS | {
+    *("mode", "live", "target_node", "target_node_uuid", "iallocator"),
+    *("allow_runtime_changes", "ignore_ipolicy"),
+}
 EVACUATE_PARAMETERS = _COMMON_PARAMETERS | {
     *("early_release", "remote_node", "remote_node_uuid", "iallocator", "mode"),
     "ignore_soft_errors",
@@ -268,6 +275,20 @@ def move_arguments(body: object, opcode: str) -> dict[str, Any]:
     if not isinstance(arguments.get("target_node", ""), str):
         raise _fails("target_node", opcode)
     return {"target_node": None, "iallocator": None, "cleanup": False, **arguments}
+
+
+def shutdown_arguments(body: object) -> dict[str, Any]:
+    """The arguments of OP_INSTANCE_SHUTDOWN; raises Refusal."""
+    arguments = _mapping({} if body is None else body)
+    _check_known(arguments, SHUTDOWN_PARAMETERS, "OpInstanceShutdown")
+    return {"timeout": 120, "force": False, "ignore_offline_nodes": False, **arguments}
+
+
+def migrate_node_arguments(body: object) -> dict[str, Any]:
+    """The arguments of OP_NODE_MIGRATE; raises Refusal."""
+    arguments = _mapping(body)
+    _check_known(arguments, MIGRATE_NODE_PARAMETERS, "OpNodeMigrate")
+    return {"mode": None, "target_node": None, "iallocator": None, **arguments}
 
 
 def evacuate_arguments(body: object) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class Cluster:
     def _complete(self, job: SimJob, now: float) -> None:
         try:
             result = opcodes.finish(self.spec, self.state, job, now)
-            if job.opcode == "OP_NODE_EVACUATE":
+            if job.opcode in {"OP_NODE_EVACUATE", "OP_NODE_MIGRATE"}:
                 made = [
                     self.submit(opcode, name, given, [*job.trail]) for opcode, name, given in result
                 ]

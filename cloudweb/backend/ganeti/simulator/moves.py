@@ -166,6 +166,13 @@ def replace(state: State, job: SimJob, now: float) -> None:
     instance.mtime = now
 
 
+def migration(state: State, job: SimJob) -> list[tuple[str, str, dict[str, Any]]]:
+    """What jobs bring the instances of a node elsewhere, live; as ``evacuation``."""
+    node = find_node(state, job.target)
+    given = {key: job.arguments.get(key) for key in ("target_node", "iallocator", "mode")}
+    return [("OP_INSTANCE_MIGRATE", each.name, given) for each in instances_on(state, node)]
+
+
 def evacuation(
     spec: ClusterSpec, state: State, job: SimJob
 ) -> list[tuple[str, str, dict[str, Any]]]:

@@ -71,6 +71,8 @@ def begin(spec: ClusterSpec, state: State, job: SimJob, now: float) -> None:
         _begin_create(spec, state, job, now)
         return
     check_names(spec, state, job, now)
+    if job.opcode.startswith("OP_CLUSTER_"):
+        return
     if job.is_about_node:
         moves.check_role(state, job)
         return
@@ -105,6 +107,8 @@ def finish(spec: ClusterSpec, state: State, job: SimJob, now: float) -> Any:
         raise OpFailed(job.failure[0], *job.failure[1])
     if job.opcode == "OP_NODE_SET_PARAMS":
         return moves.set_role(state, job)
+    if job.opcode == "OP_NODE_MIGRATE":
+        return moves.migration(state, job)
     if job.is_about_node:
         return moves.evacuation(spec, state, job)
     if job.opcode == "OP_INSTANCE_SET_PARAMS":
@@ -205,6 +209,10 @@ def _reboot(state: State, job: SimJob, now: float) -> Any:
     instance.change(now, running=True)
 
 
+def _redistribute(_state: State, _job: SimJob, _now: float) -> Any:
+    return None
+
+
 def _remove(state: State, job: SimJob, _now: float) -> Any:
     del state.instances[job.target]
 
@@ -218,6 +226,7 @@ _EFFECTS: dict[str, Callable[[State, SimJob, float], Any]] = {
     "OP_INSTANCE_MIGRATE": moves.finish,
     "OP_INSTANCE_FAILOVER": moves.finish,
     "OP_INSTANCE_REPLACE_DISKS": moves.replace,
+    "OP_CLUSTER_REDIST_CONF": _redistribute,
     "OP_TAGS_SET": tags.finish,
     "OP_TAGS_DEL": tags.finish,
     "OP_NETWORK_ADD": networks.finish,

@@ -124,7 +124,7 @@ class SimJob:
 
     @property
     def is_about_cluster(self) -> bool:
-        return self.arguments.get("kind") == "cluster"
+        return self.arguments.get("kind") == "cluster" or self.opcode.startswith("OP_CLUSTER_")
 
     @property
     def is_about_others(self) -> bool:
@@ -135,6 +135,8 @@ class SimJob:
     def input(self) -> dict[str, Any]:
         """The opcode's own arguments, with what Ganeti calls the object it is about."""
         kind = self.opcode.split("_")[1]
+        if kind == "CLUSTER":
+            return dict(self.arguments)
         name = {"NETWORK": "network_name", "NODE": "node_name", "TAGS": "name"}.get(
             kind, "instance_name"
         )
