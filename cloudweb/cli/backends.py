@@ -37,6 +37,12 @@ COLUMNS = {
     "refreshed": "REFRESHED",
     "state_reason": "REASON",
 }
+_LIST_COLUMNS = {
+    **{key: COLUMNS[key] for key in COLUMNS if key not in ("refreshed", "state_reason")},
+    "free_addresses": "FREE IPS",
+    "refreshed": COLUMNS["refreshed"],
+    "state_reason": COLUMNS["state_reason"],
+}
 _KEYS = (
     *("id", "number", "name", "url", "username", "ca_file", "fingerprint", "verify_tls"),
     *(
@@ -81,8 +87,11 @@ def list_(door: Door, wanted: Wanted) -> None:
     query = fleet_lists.rows().order_by(Backend.id)
     with door.reading() as session:
         found = wanted.select(session, query)
-    rows = [backend_row(each) | {"servers": servers, "jobs": jobs} for each, servers, jobs in found]
-    wanted.show(rows, COLUMNS)
+    rows = [
+        backend_row(each) | {"servers": servers, "jobs": jobs, "free_addresses": free}
+        for each, servers, jobs, free in found
+    ]
+    wanted.show(rows, _LIST_COLUMNS)
 
 
 @backend.command()

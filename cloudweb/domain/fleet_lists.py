@@ -1,12 +1,23 @@
 """Backends as operators' lists show them."""
 
+import dataclasses
 from typing import Any
 
 import sqlalchemy as sa
 
 from cloudweb.domain.cluster_jobs import UNFINISHED
 from cloudweb.domain.filters import Field, Fields
-from cloudweb.models import Backend, ClusterJob, Server
+from cloudweb.models import (
+    Backend,
+    BackendNetwork,
+    ClusterJob,
+    Network,
+    NetworkState,
+    Pool,
+    PoolUse,
+    PoolValue,
+    Server,
+)
 
 _SERVERS = (
     sa.select(sa.func.count())
@@ -25,6 +36,52 @@ _JOBS = (
 )
 
 
+_FREE_THERE = (
+    sa.select(Network.id, Network.backend_id, sa.func.count().label("free"))
+    .join_from(Network, Pool, Pool.network_id == Network.id)
+    .join(PoolValue, PoolValue.pool_id == Pool.id)
+    .where(
+        Network.public == sa.true(),
+        Network.deleted == sa.false(),
+        Network.drained == sa.false(),
+        Network.state == NetworkState.ACTIVE,
+        PoolValue.use == PoolUse.FREE,
+    )
+    .group_by(Network.id, Network.backend_id)
+    .subquery("free_there")
+)
+"""How many addresses each public network has left that new servers get cards on."""
+
+_ADDRESSES = (
+    sa.select(BackendNetwork.backend_id, sa.func.sum(_FREE_THERE.c.free).label("free"))
+    .join(_FREE_THERE, _FREE_THERE.c.id == BackendNetwork.network_id)
+    .where(BackendNetwork.state == NetworkState.ACTIVE)
+    .group_by(BackendNetwork.backend_id)
+    .subquery("addresses")
+)
+"""The same for each cluster, of the networks that are there; each pool is counted once."""
+
+_FREE = sa.cast(sa.func.coalesce(_ADDRESSES.c.free, 0), sa.BigInteger)
+
+_STATE = sa.case(
+    (Backend.offline, "offline"),
+    (Backend.unreachable_since.is_not(None), "unreachable"),
+    (Backend.drained, "drained"),
+    (Backend.refreshed.is_(None), "unheard"),
+    (Backend.public == sa.false(), "restricted"),
+    else_="active",
+)
+STATES = {
+    "active": "Active",
+    "drained": "Drained",
+    "restricted": "Not public",
+    "offline": "Offline",
+    "unreachable": "Unreachable",
+    "unheard": "Not heard yet",
+}
+"""What a filter on the state may name: what matters most of how a backend is, in words."""
+
+
 def _percent(free: Any, total: Any) -> Field:
     """How much of it is free; nothing where nothing is known."""
     return Field.of(sa.cast(100 * free / sa.func.nullif(total, 0), sa.Integer), nullable=True)
@@ -33,6 +90,7 @@ def _percent(free: Any, total: Any) -> Field:
 FIELDS = Fields(
     id=Backend.id,
     name=Backend.name,
+    state=Field.of(_STATE, words={word: word for word in STATES}, nullable=False),
     drained=Backend.drained,
     drained_until=Backend.drained_until,
     offline=Backend.offline,
@@ -43,6 +101,7 @@ FIELDS = Fields(
     verified=Backend.verify_tls,
     servers=Field.of(_SERVERS, nullable=False),
     jobs=Field.of(_JOBS, nullable=False),
+    addresses=Field.of(_FREE, nullable=False),
     template=sa.cast(Backend.disk_templates, sa.Text),
     memory_free_percent=_percent(Backend.memory_free_mb, Backend.memory_total_mb),
     disk_free_percent=_percent(Backend.disk_free_mb, Backend.disk_total_mb),
@@ -58,6 +117,22 @@ FIELDS = Fields(
 """What backends are filtered and sorted by; memory and disk in MiB, ``template~drbd`` has that."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class BackendRow:
+    """A backend as operators' lists show it."""
+
+    backend: Backend
+    servers: int
+    jobs: int
+    """How many jobs of the cluster's queue are not over."""
+    addresses: int
+    """How many addresses of public networks are left there."""
+
+
 def rows() -> sa.Select[Any]:
-    """Each backend that is not removed, how many servers it has, and jobs that are not over."""
-    return sa.select(Backend, _SERVERS, _JOBS).where(Backend.removed.is_(None))
+    """What ``BackendRow`` is made of, of each backend that is not removed."""
+    return (
+        sa.select(Backend, _SERVERS, _JOBS, _FREE)
+        .outerjoin(_ADDRESSES, _ADDRESSES.c.backend_id == Backend.id)
+        .where(Backend.removed.is_(None))
+    )

@@ -20,6 +20,7 @@ from cloudweb.domain import (
     operation_lists,
 )
 from cloudweb.domain.capacity import Span
+from cloudweb.domain.fleet_lists import BackendRow
 from cloudweb.models import OPEN_STATES, Backend
 from cloudweb.security import Permission
 from cloudweb.settings import Settings
@@ -38,8 +39,6 @@ def _condition(request: Request, backend: Backend) -> attention.Condition:
     return attention.condition(backend, stale_after_s=stale_after_s(request.conf))
 
 
-_YES_NO = {"yes": "yes", "no": "no"}
-
 BACKENDS = Listing(
     name="backends",
     title="Backends",
@@ -47,33 +46,30 @@ BACKENDS = Listing(
     many="backends",
     fields=fleet_lists.FIELDS,
     rows=fleet_lists.rows,
-    row=lambda backend, servers, jobs: (backend, servers, jobs),
-    key=lambda row: row[0].id,
+    row=BackendRow,
+    key=lambda row: row.backend.id,
     search=(Backend.name, Backend.state_reason),
     hint="name, reason or id",
     choices={
-        "drained": ("Drained", _YES_NO),
-        "offline": ("Offline", _YES_NO),
-        "public": ("Public", _YES_NO),
-        "unreachable": ("Unreachable", _YES_NO),
+        "state": ("State", fleet_lists.STATES),
+        "public": ("Public", {"yes": "yes", "no": "no"}),
     },
     columns=(
-        Column("name", "Backend", lambda row: row[0].name),
-        Column("state", "State", lambda row: attention.flags(row[0])),
-        Column("public", "Public", lambda row: "yes" if row[0].public else "no"),
-        Column("servers", "VMs", lambda row: row[1], "n"),
-        Column("memory_free", "Memory", lambda row: row[0].memory_free_mb),
-        Column("disk_free", "Disk", lambda row: row[0].disk_free_mb),
-        Column("nodes_up", "Nodes up", lambda row: row[0].nodes_up, "n"),
-        Column("jobs", "Jobs", lambda row: row[2], "n"),
-        Column("template", "Disk templates", lambda row: " ".join(row[0].disk_templates), "prose"),
-        Column("hypervisor", "Hypervisor", lambda row: row[0].hypervisor),
-        Column("version", "Ganeti", lambda row: row[0].ganeti_version),
-        Column("refreshed", "As of", lambda row: row[0].refreshed),
-    ),
-    shown=(
-        *("name", "state", "public", "servers", "memory_free", "disk_free", "nodes_up", "jobs"),
-        *("hypervisor", "version", "refreshed"),
+        Column("name", "Backend", lambda row: row.backend.name),
+        Column("state", "State", lambda row: attention.flags(row.backend)),
+        Column("public", "Public", lambda row: "yes" if row.backend.public else "no"),
+        Column("hypervisor", "Hypervisor", lambda row: row.backend.hypervisor),
+        Column(
+            "template", "Disk templates", lambda row: " ".join(row.backend.disk_templates), "prose"
+        ),
+        Column("servers", "VMs", lambda row: row.servers, "n"),
+        Column("memory_free", "Memory", lambda row: row.backend.memory_free_mb),
+        Column("disk_free", "Disk", lambda row: row.backend.disk_free_mb),
+        Column("addresses", "Free public IPs", lambda row: row.addresses, "n"),
+        Column("nodes_up", "Nodes up", lambda row: row.backend.nodes_up, "n"),
+        Column("jobs", "Jobs", lambda row: row.jobs, "n"),
+        Column("version", "Ganeti", lambda row: row.backend.ganeti_version),
+        Column("refreshed", "As of", lambda row: row.backend.refreshed),
     ),
     nothing="There is no backend yet. A backend is one Ganeti cluster. On its master make a user of"
     " the remote API who may write, in /var/lib/ganeti/rapi/users, then add it here. It starts"

@@ -123,7 +123,10 @@ def test_a_cluster_is_made_public_or_not_and_listed_so(
     assert said == "gnt.example.org is not public.\n"
     [row] = cli.json("backend", "list", "--filter", "public=no")
     assert (row["name"], row["public"], row["state"]) == ("gnt.example.org", False, "not public")
-    assert cli("backend", "list").splitlines()[0].split()[3] == "PUBLIC"
+    head = cli("backend", "list").splitlines()[0]
+    assert head.split()[2:4] == ["STATE", "PUBLIC"]
+    assert "FREE IPS" in head
+    assert cli.json("backend", "list", "--filter", "addresses=0")[0]["free_addresses"] == 0
     assert cli("backend", "publish", backend.id) == "gnt.example.org is public.\n"
     assert "already" in cli("backend", "publish", other.id)
     assert cli.run("backend", "restrict", backend.id).exit_code == 2
