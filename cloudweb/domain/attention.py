@@ -9,20 +9,25 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from cloudweb.domain import dead_letters, fitting, pool_lists, reconcile, states, terms
+from cloudweb.domain import (
+    dead_letters,
+    differences,
+    fitting,
+    pool_lists,
+    reconcile,
+    states,
+    terms,
+)
 from cloudweb.domain.pool_lists import PoolRow
 from cloudweb.models import (
     OPEN_STATES,
     AuditChain,
     Backend,
-    CatalogueFlavor,
     ConsumerPause,
     Flavor,
-    Infrastructure,
     Operation,
     OperationState,
     OperState,
-    RegionalFlavor,
     User,
     UserState,
     utc_now,
@@ -246,7 +251,7 @@ def _about_watches(session: Session) -> Iterator[Concern]:
         sa.select(column).where(ConsumerPause.id == 1).scalar_subquery()
         for column in (ConsumerPause.since, ConsumerPause.reason)
     )
-    counts = (_owing(), _lacking())
+    counts = (_owing(), differences.count_missing())
     query = sa.select(dead_letters.last_noted(), *found, *paused, *counts, *dead_letters.waiting())
     row = session.execute(query).one()
     noted, problem, since, paused_since, why, owing, lacking, letters, oldest = row
@@ -274,21 +279,6 @@ def _owing() -> sa.ScalarSelect[int]:
         User.terms_number < owed,
     )
     return sa.select(sa.func.count()).where(*owing).scalar_subquery()
-
-
-def _lacking() -> sa.ScalarSelect[int]:
-    """SQL for how many promoted flavors the regions lack that were asked, all together."""
-    there = sa.exists().where(
-        RegionalFlavor.infrastructure_id == Infrastructure.id,
-        RegionalFlavor.flavor_id == CatalogueFlavor.flavor_id,
-    )
-    return (
-        sa.select(sa.func.count())
-        .select_from(CatalogueFlavor)
-        .join(Infrastructure, Infrastructure.refreshed.is_not(None))
-        .where(CatalogueFlavor.promoted, ~there)
-        .scalar_subquery()
-    )
 
 
 def count_builds(session: Session, backend_id: int) -> int:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb.domain import catalogue, infrastructures, regions
-from cloudweb.models import CatalogueFlavor, Infrastructure, InfrastructureKind
-from cloudweb.specifications import Specification
+from cloudweb.models import CatalogueFlavor, Infrastructure, InfrastructureKind, RegionalFlavor
+from cloudweb.specifications import HARDWARE, Specification
 
 
 class Standing(enum.StrEnum):
@@ -25,14 +25,15 @@ class Standing(enum.StrEnum):
     EXTRA = "extra"
     """The region has it beside the promoted ones."""
     UNKNOWN = "unknown"
-    """The region never told its flavors."""
+    """The region never told its flavors, or does not answer now."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cell:
     """One promoted flavor in one region; ``fields`` are (field, promoted, there).
 
-    ``similar`` has as many vCPUs, as much memory and disk, where the flavor itself is missing.
+    ``there`` is what the region has of it, or had when it last answered. ``similar`` has as many
+    vCPUs, as much memory and disk, where the flavor itself is missing.
     """
 
     standing: Standing
@@ -49,6 +50,11 @@ class Column:
     cells: Mapping[str, Cell]
     extra: Sequence[Specification]
     as_of: dt.datetime | None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the region answers, so that what is known of it holds now."""
+        return self.as_of is not None and self.region.unreachable_since is None
 
 
 def matrix(session: Session) -> tuple[list[Specification], list[Column]]:
@@ -92,9 +98,37 @@ def column(
         if cells[flavor.id].standing is Standing.MISSING:
             similar = by_size.get(_size(flavor))
             cells[flavor.id] = dataclasses.replace(cells[flavor.id], similar=similar)
+    if region.unreachable_since is not None:
+        # What it had counts no more; what is beside the promoted flavors is found by it still.
+        cells = {id_: Cell(Standing.UNKNOWN, cell.there) for id_, cell in cells.items()}
     matched = {cell.there.id for cell in cells.values() if cell.there is not None}
     extra = [flavor for flavor in there if flavor.id not in matched]
     return Column(region, cells, extra, region.refreshed)
+
+
+def count_missing() -> sa.ScalarSelect[int]:
+    """SQL for how often a promoted flavor is missing in a region that answers, as ``column`` has
+    it.
+    """
+    same = [getattr(RegionalFlavor, f) == getattr(CatalogueFlavor, f) for f in HARDWARE]
+    called = sa.or_(
+        RegionalFlavor.name == CatalogueFlavor.name,
+        RegionalFlavor.flavor_id == CatalogueFlavor.flavor_id,
+    )
+    there = sa.exists().where(
+        RegionalFlavor.infrastructure_id == Infrastructure.id,
+        sa.or_(sa.and_(*same), sa.and_(Infrastructure.kind != InfrastructureKind.GANETI, called)),
+    )
+    answers = sa.and_(
+        Infrastructure.refreshed.is_not(None), Infrastructure.unreachable_since.is_(None)
+    )
+    return (
+        sa.select(sa.func.count())
+        .select_from(CatalogueFlavor)
+        .join(Infrastructure, answers)
+        .where(CatalogueFlavor.promoted, ~there)
+        .scalar_subquery()
+    )
 
 
 def _size(flavor: Specification) -> tuple[int, int, int]:
@@ -133,7 +167,7 @@ def _differing(standing: Standing, flavor: Specification, found: Specification) 
 
 def sentence(cell: Cell) -> str:
     """What to tell of a cell, on one line."""
-    if cell.there is None:
+    if cell.there is None or cell.standing is Standing.UNKNOWN:
         return cell.standing.value
     if cell.standing is Standing.OTHER_NAME:
         return f"other name: {cell.there.name}"

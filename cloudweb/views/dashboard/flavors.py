@@ -45,9 +45,9 @@ class Line:
         return any(self.differs_in(place) for place in range(len(self.cells)))
 
     def differs_in(self, place: int) -> bool:
-        """Whether the region of this column has it otherwise."""
+        """Whether the region of this column is known to have it otherwise."""
         cell = self.cells[place]
-        return cell is None or cell.standing is not Standing.SAME
+        return cell is None or cell.standing not in (Standing.SAME, Standing.UNKNOWN)
 
 
 def _lines(promoted: Sequence[Specification], columns: Sequence[Column]) -> Iterator[Line]:
@@ -63,11 +63,13 @@ def _extra_lines(columns: Sequence[Column]) -> Iterator[Line]:
             by_name.setdefault(flavor.name, {})[number] = flavor
     for _name, there in sorted(by_name.items()):
         first = there[min(there)]
-        cells = [_extra_cell(there.get(n), first) for n in range(len(columns))]
+        cells = [_extra_cell(each, there.get(n), first) for n, each in enumerate(columns)]
         yield Line(first, promoted=False, cells=cells)
 
 
-def _extra_cell(there: Specification | None, first: Specification) -> Cell | None:
+def _extra_cell(column: Column, there: Specification | None, first: Specification) -> Cell | None:
+    if not column.is_read:
+        return Cell(Standing.UNKNOWN, there)
     if there is None:
         return None
     return Cell(Standing.EXTRA, there, tuple(first.differences(there)))
@@ -99,6 +101,7 @@ def matrix(request: Request) -> Response:
         columns=columns,
         every=every,
         differing_in=len(places),
+        unread=sum(not column.is_read for column in columns),
         counts={"differences": len(differing), "all": len(lines), "extra": len(extra)},
         show=wanted if wanted in ("all", "extra") else "differences",
         text=text,

@@ -28,7 +28,7 @@ def condition(region: Infrastructure) -> str:
 class RegionRow:
     """A region, how many flavors it has, and how many promoted ones it has not as they should be.
 
-    Those are None where its flavors were never read.
+    Those are None where that is not known.
     """
 
     region: Infrastructure
@@ -54,7 +54,9 @@ def _count(column: differences.Column) -> int:
     return sum(cell.there is not None for cell in column.cells.values()) + len(column.extra)
 
 
-def _differing(column: differences.Column) -> int:
+def _differing(column: differences.Column) -> int | None:
+    if not column.is_read:
+        return None
     return sum(cell.standing is not Standing.SAME for cell in column.cells.values())
 
 
@@ -113,7 +115,7 @@ def show(request: Request) -> Response:
         condition=condition(region),
         promoted=promoted,
         column=column,
-        missing=_differing(column),
+        differing=_differing(column),
         words=words,
         history=audit.list_for(request.db, "infrastructure", region.id),
     )

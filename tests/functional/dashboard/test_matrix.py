@@ -8,6 +8,7 @@ import webtest
 from cloudweb.models import (
     CatalogueFlavor,
     Infrastructure,
+    InfrastructureKind,
     RegionalFlavor,
     Role,
     SessionFactory,
@@ -65,7 +66,7 @@ def test_it_opens_on_the_promoted_that_differ_and_says_how_many_where(
     sign_in(Role.VIEWER)
     regions(Rhodes=[SMALL, BIG], Rome=[SMALL, ("m1.big", 4, 4096, 40)], Riga=None)
     page = app.get("/admin/flavors")
-    assert "2 of 2 promoted flavors differ in 2 of 3 regions." in page.html.main.text
+    assert "1 of 2 promoted flavors differs in 1 of 3 regions. 1 region is" in page.html.main.text
     assert "Only differences" in page.html.find("ul", class_="filters").text
     # In the order of the alphabet: Rhodes, Riga, Rome.
     assert cells(page, "m1.big ★ promoted") == ["Same", "Unknown", "Differs RAM 4096 ≠ 8192"]
@@ -89,6 +90,50 @@ def test_a_missing_flavor_names_what_is_similar_and_leads_to_the_fix(
     there = app.get(f"/admin/regions/{region.id}")
     assert "similar: b4" in there
     assert "Install m1.big?" in there.click("Install….* m1.big in Rome")
+
+
+def test_what_a_region_had_counts_no_more_while_it_does_not_answer(
+    app: webtest.TestApp, sign_in: Callable, regions: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.FLAVOR_MANAGER)
+    _rhodes, rome = regions(Rhodes=[SMALL, BIG], Rome=[("m1.big", 1, 1, 1), ("own", 9, 1, 1)])
+    assert "2 of 2 promoted flavors differ in 1 of 2" in app.get("/admin/flavors").html.main.text
+    assert "1 flavor</a> to install" in app.get("/admin/")
+    with unit_of_work(sessions) as session:
+        session.get_one(Infrastructure, rome.id).unreachable_since = utc_now()
+    page = app.get("/admin/flavors")
+    assert "the same in the 1 region that answers. 1 region is not read." in page.html.main.text
+    assert "to install" not in app.get("/admin/")
+    page = app.get("/admin/flavors?show=all")
+    assert "Not read" in page.html.find("thead").text
+    assert cells(page, "m1.small ★ promoted") == ["Same", "Unknown"]
+    assert cells(page, "m1.big ★ promoted") == ["Same", "Unknown"]
+    assert cells(app.get("/admin/flavors?show=extra"), "own")[1] == "Unknown"
+    told = {row["name"]: row["differing"] for row in app.get("/admin/regions.json").json}
+    assert told == {"Rhodes": 0, "Rome": None}
+    there = app.get(f"/admin/regions/{rome.id}").html.main.text
+    assert "It had 1 of 2 when it was last read" in there
+    assert "Install" not in there
+
+
+def test_the_overview_counts_what_the_matrix_has_as_missing(
+    app: webtest.TestApp, sign_in: Callable, regions: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.VIEWER)
+    regions(Rhodes=[("m1.small", 9, 9, 9), ("other", 4, 8192, 40)], Rome=[], Riga=None, Ravenna=[])
+    with unit_of_work(sessions) as session:
+        by_name = {each.name: each for each in session.query(Infrastructure)}
+        by_name["Ravenna"].kind = InfrastructureKind.GANETI
+        sizes = {"vcpus": 1, "ram_mb": 1, "disk_gb": 1}
+        here = {"infrastructure_id": by_name["Rome"].id, "flavor_id": "f-m1.small"}
+        session.add(RegionalFlavor(name="of that id", **here, **sizes))
+        ours = {"infrastructure_id": by_name["Ravenna"].id}
+        session.add(RegionalFlavor(flavor_id="f-m1.big", name="m1.big", **ours, **sizes))
+        same = {"vcpus": 1, "ram_mb": 2048, "disk_gb": 20}
+        session.add(RegionalFlavor(flavor_id="7", name="C1R2048D20drbd", **ours, **same))
+    page = app.get("/admin/flavors?show=all")
+    assert page.html.find("table").text.count("Missing") == 2
+    assert "2 flavors</a> to install" in app.get("/admin/")
 
 
 def test_more_than_eight_regions_are_better_read_as_rows(

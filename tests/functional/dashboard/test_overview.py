@@ -97,7 +97,8 @@ def test_who_owes_the_terms_for_a_month_and_what_regions_lack_needs_somebody(
         session.add(User(email="late@example.org", name="Late", role=Role.USER))
         sizes = {"vcpus": 1, "ram_mb": 512, "disk_gb": 1}
         session.add(CatalogueFlavor(flavor_id="a", name="m1.a", promoted=True, **sizes))
-        session.add(CatalogueFlavor(flavor_id="b", name="m1.b", promoted=True, **sizes))
+        large = sizes | {"disk_gb": 2}
+        session.add(CatalogueFlavor(flavor_id="b", name="m1.b", promoted=True, **large))
         region = Infrastructure(name="Crete", refreshed=utc_now())
         session.add_all((region, Infrastructure(name="Not asked yet")))
         session.flush()

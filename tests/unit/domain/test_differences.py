@@ -75,3 +75,14 @@ def test_where_it_is_missing_one_of_the_same_size_is_named() -> None:
     assert (cell.standing, cell.similar, cell.there) == (Standing.MISSING, swapping, None)
     larger = dataclasses.replace(swapping, disk_gb=2)
     assert stand(larger).cells["n"].similar is None
+
+
+def test_one_that_does_not_answer_is_unknown_with_what_it_had() -> None:
+    region = Infrastructure(name="Spain2", kind=InfrastructureKind.OPENSTACK, refreshed=utc_now())
+    region.unreachable_since = utc_now()
+    own = Specification("o", "own", 9, 9, 9)
+    found = column(region, [NANO], [NANO, own])
+    cell = found.cells["n"]
+    assert (cell.standing, cell.there, sentence(cell)) == (Standing.UNKNOWN, NANO, "unknown")
+    assert list(found.extra) == [own]
+    assert not found.is_read
