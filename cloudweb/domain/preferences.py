@@ -1,8 +1,9 @@
-"""How somebody likes the pages: colours, spacing, and the clock that times are told by."""
+"""How somebody likes the pages: colours, spacing, the clock, the language of the terms of use."""
 
 import dataclasses
 import datetime as dt
 import zoneinfo
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,8 @@ class Looks:
     theme: Theme = Theme.SYSTEM
     density: Density = Density.COMFORTABLE
     zone: str = UTC
+    language: str = ""
+    """Of the terms of use; the pages have one language."""
 
     @property
     def clock(self) -> dt.tzinfo:
@@ -45,11 +48,23 @@ def zones() -> list[str]:
 
 def looks_of(user: User) -> Looks:
     """How this person likes the pages."""
-    return Looks(user.theme, user.density, user.time_zone)
+    return Looks(user.theme, user.density, user.time_zone, user.language)
 
 
-def choose(session: Session, identity: Identity, *, theme: str, density: str, zone: str) -> bool:
-    """Draw pages like this for who asks; False if they were already. Raises BadRequest."""
+def choose(
+    session: Session,
+    identity: Identity,
+    *,
+    theme: str,
+    density: str,
+    zone: str,
+    language: str = "",
+    languages: Sequence[str] = (),
+) -> bool:
+    """Draw pages like this for who asks; False if they were already. Raises BadRequest.
+
+    ``languages`` are those to choose from; where there are none, what was chosen stays.
+    """
     wrong = {}
     if theme not in {each.value for each in Theme}:
         wrong["theme"] = "Choose one of these."
@@ -57,14 +72,17 @@ def choose(session: Session, identity: Identity, *, theme: str, density: str, zo
         wrong["density"] = "Choose one of these."
     if zone not in zones():
         wrong["zone"] = "Choose one of these."
+    if languages and language not in ("", *languages):
+        wrong["language"] = "Choose one of these."
     if wrong:
         raise faults.BadRequest("", details=wrong)
     user = session.get_one(User, identity.user_id, with_for_update=True)
-    wanted = Looks(Theme(theme), Density(density), zone)
     before = looks_of(user)
+    wanted = Looks(Theme(theme), Density(density), zone, language if languages else before.language)
     if wanted == before:
         return False
     user.theme, user.density, user.time_zone = wanted.theme, wanted.density, wanted.zone
+    user.language = wanted.language
     audit.record(
         *(session, identity, "user:looks", "user", user.id),
         before=_words(before),
@@ -74,4 +92,5 @@ def choose(session: Session, identity: Identity, *, theme: str, density: str, zo
 
 
 def _words(looks: Looks) -> str:
-    return f"{looks.theme.value}, {looks.density.value}, {looks.zone}"
+    words = (looks.theme.value, looks.density.value, looks.zone, looks.language)
+    return ", ".join(filter(None, words))

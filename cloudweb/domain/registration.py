@@ -39,6 +39,8 @@ class Rules:
     moderators: tuple[str, ...] = ()
     activation_link_s: int = 259_200
     reset_link_s: int = 3600
+    terms_language: str = "en"
+    """The original's of the terms of use."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -52,6 +54,7 @@ class Rules:
             moderators=settings.moderators,
             activation_link_s=settings.activation_link_s,
             reset_link_s=settings.reset_link_s,
+            terms_language=settings.terms_languages[0],
         )
 
     def accepts_unseen(self, email: str) -> bool:

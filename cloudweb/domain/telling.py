@@ -1,21 +1,36 @@
 """Tells everybody who owes their acceptance of new terms of use, once, by mail."""
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from cloudweb.domain import audit, letters, mail, terms
+from cloudweb.domain import audit, letters, mail, terms, terms_languages
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.mail import Letter
 from cloudweb.domain.registration import Rules
-from cloudweb.models import Terms, User, UserState, utc_now
+from cloudweb.models import Terms, TermsTranslation, User, UserState, utc_now
 
 _GOOD_FOR_S = 14 * 86_400
 
 
-def letter_about(rules: Rules, version: Terms, number: int) -> Letter:
-    """What those who owe their acceptance are told of a version that has, or gets, this number."""
-    read, accept = rules.page(f"/terms/{number}"), rules.page("/account/terms")
-    return letters.terms(number, version.summary, read, accept)
+def letter_about(
+    rules: Rules,
+    version: Terms,
+    number: int,
+    language: str,
+    translations: Mapping[str, TermsTranslation],
+) -> Letter:
+    """What those who owe their acceptance are told of a version that has, or gets, this number.
+
+    Who has chosen a ``language`` it is in is told in that what is new, and led to that text.
+    """
+    known = translations.get(language)
+    query = (
+        {"lang": language} if known or (translations and language == rules.terms_language) else {}
+    )
+    read, accept = rules.page(f"/terms/{number}", **query), rules.page("/account/terms")
+    return letters.terms(number, known.summary if known else version.summary, read, accept)
 
 
 def _untold() -> sa.Select[Terms]:
@@ -40,15 +55,16 @@ def tell_some(session: Session, identity: Identity, rules: Rules, *, at_most: in
     if version is None or version.number is None:
         return 0
     rows = session.execute(
-        sa.select(User.id, User.email, User.terms_number)
+        sa.select(User.id, User.email, User.terms_number, User.language)
         .where(User.state == UserState.ACTIVE, User.id > version.told_up_to)
         .order_by(User.id)
         .limit(at_most)
     ).all()
-    owing = [row.email for row in rows if row.terms_number < version.number]
-    for email in owing:
-        about = letter_about(rules, version, version.number)
-        mail.enqueue(session, rules.sealer, email, about, good_for_s=_GOOD_FOR_S)
+    owing = [row for row in rows if row.terms_number < version.number]
+    translations = terms_languages.list_of(session, version)
+    for row in owing:
+        about = letter_about(rules, version, version.number, row.language, translations)
+        mail.enqueue(session, rules.sealer, row.email, about, good_for_s=_GOOD_FOR_S)
     if rows:
         version.told_up_to = rows[-1].id
     if len(rows) < at_most:

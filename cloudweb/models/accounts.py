@@ -82,6 +82,8 @@ class User(Base):
         default=Density.COMFORTABLE, server_default="comfortable"
     )
     time_zone: Mapped[str64] = mapped_column(default="UTC", server_default="UTC")
+    language: Mapped[str] = mapped_column(sa.String(20), default="", server_default="")
+    """In which they are shown the terms of use; none leaves it to their browser."""
 
 
 class Token(Base):

@@ -33,11 +33,15 @@ class Reading:
 
 
 def read(request: Request, found: Terms) -> Reading:
-    """The version as it was asked for (?lang=), else in a language the browser asks for."""
+    """The version as it was asked for (?lang=), else in the language that who is signed in chose,
+    else in one the browser asks for.
+    """
     original = request.conf.terms_languages[0]
     there = terms_languages.list_of(request.db, found)
     languages = [original, *(each for each in there if each != original)]
     wanted = request.params.get("lang", "")
+    if wanted not in languages and request.identity is not None:
+        wanted = request.looks.language
     if wanted not in languages:
         wanted = request.accept_language.lookup(languages, default=original)
     translation = there.get(wanted) if wanted != original else None

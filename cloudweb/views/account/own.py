@@ -73,10 +73,13 @@ def change_password(request: Request) -> Response:
 
 @view_config(route_name="account.looks", request_method="POST", permission=Permission.ACCOUNT_OWN)
 def change_looks(request: Request) -> Response:
-    """POST /account/looks: colours, spacing and time zone of every page."""
-    given = {name: field(request, name) for name in ("theme", "density", "zone")}
+    """POST /account/looks: colours, spacing and time zone of every page; language of the terms."""
+    given = {name: field(request, name) for name in ("theme", "density", "zone", "language")}
+    there = request.conf.terms_languages
     try:
-        preferences.choose(request.db, request.identity, **given)
+        preferences.choose(
+            request.db, request.identity, languages=there if len(there) > 1 else (), **given
+        )
     except faults.BadRequest as fault:
         refused = show_account(request, status=fault.code, errors=dict(fault.fields))
         raise pages.Refused(refused) from None

@@ -49,6 +49,10 @@ def publish(request: Request) -> Response:
 def _preview(request: Request) -> Preview:
     draft, current = terms.get(request.db, _id(request)), terms.in_force(request.db)
     impact = publishing.preview(request.db, draft)
+    letter = telling.letter_about(
+        *(request.account_rules, draft, impact.number, request.looks.language),
+        terms_languages.list_of(request.db, draft),
+    )
     published = f"It is published already, as version {draft.number}." if draft.number else ""
     return Preview(
         title="Publish this version",
@@ -63,7 +67,7 @@ def _preview(request: Request) -> Preview:
             "terms": draft,
             "current": current,
             "impact": impact,
-            "letter": telling.letter_about(request.account_rules, draft, impact.number),
+            "letter": letter,
             "diff": diff_of(request, current, draft) if current is not None else None,
         },
         fields=(Field("in_force", "In force from (UTC; empty: at once)", Kind.TIME),),

@@ -42,7 +42,7 @@ def test_what_is_chosen_is_on_every_page_also_of_the_next_session(
     assert "data-theme" not in app.get("/admin/login"), "who signs in is not known yet"
 
 
-@pytest.mark.parametrize("name", ["theme", "density", "zone"])
+@pytest.mark.parametrize("name", ["theme", "density", "zone", "language"])
 def test_what_there_is_not_is_refused_and_changes_nothing(
     name: str, app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory
 ) -> None:

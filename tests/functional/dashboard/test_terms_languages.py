@@ -1,5 +1,6 @@
 """Terms of use in two languages: written, compared, published, read and accepted."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,11 @@ from cloudweb.models import (
     SessionFactory,
     Terms,
     TermsTranslation,
+    User,
     unit_of_work,
 )
+from cloudweb.settings import Settings
+from tests.applications import application
 
 CLI = identity.system("cli")
 GREEK = "Φέρεστε ευγενικά.\n"
@@ -177,6 +181,93 @@ def test_the_terms_are_read_in_the_language_asked_for(
     page = app.get("/terms", headers={"Accept-Language": "el"})
     assert page.html.find("article")["lang"] == "en"
     assert page.html.find("nav", attrs={"aria-label": "Languages"}) is None
+
+
+def _choose(app: webtest.TestApp, language: str) -> Any:
+    form = next(f for f in app.get("/account").forms.values() if "theme" in f.fields)
+    form["language"] = language
+    return form.submit(status=303)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "asked", "browser", "language"),
+    [
+        ("el", "", "en", "el"),
+        ("en", "", "el", "en"),
+        ("", "", "el", "el"),
+        ("el", "?lang=en", "el", "en"),
+        ("el", "?lang=xx", "en", "el"),
+    ],
+)
+def test_the_terms_are_read_and_asked_for_in_the_language_one_has_chosen(
+    chosen: str,
+    asked: str,
+    browser: str,
+    language: str,
+    app: webtest.TestApp,
+    sign_in: Callable,
+    draft: Callable,
+) -> None:
+    sign_in(Role.USER)
+    _choose(app, chosen)
+    draft(publish=True)
+    says = {"Accept-Language": browser}
+    for path in ("/terms", "/terms/1", "/account/terms"):
+        page = app.get(f"{path}{asked}", headers=says)
+        assert page.html.find("article")["lang"] == language, path
+        assert ("ευγενικά" in page.html.find("article").text) is (language == "el")
+        assert page.html.html["lang"] == "en", "the page around it is in English"
+    form = next(form for form in page.forms.values() if "accept" in form.fields)
+    form["accept"] = True
+    form.submit(status=303)
+    app.reset()
+    page = app.get("/terms", headers=says)
+    assert page.html.find("article")["lang"] == browser, "nobody is signed in"
+
+
+def test_what_is_not_in_the_chosen_language_is_read_as_the_browser_says(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable
+) -> None:
+    sign_in(Role.USER)
+    _choose(app, "el")
+    draft(publish=True, greek="")
+    page = app.get("/account/terms", headers={"Accept-Language": "el"})
+    assert page.html.find("article")["lang"] == "en"
+
+
+def test_a_language_is_chosen_where_there_is_more_than_one(
+    app: webtest.TestApp,
+    sign_in: Callable,
+    settings: Settings,
+    sessions: SessionFactory,
+) -> None:
+    me = sign_in(Role.USER)
+    _choose(app, "el")
+    chosen = app.get("/account").html.find(id="language").find("option", selected=True)
+    assert (chosen["lang"], chosen.text) == ("el", "Ελληνικά")
+    one = dataclasses.replace(settings, terms_languages=("en",))
+    other = webtest.TestApp(application(one, sessions=sessions), cookiejar=app.cookiejar)
+    page = other.get("/account")
+    assert page.html.find(id="language") is None
+    form = next(f for f in page.forms.values() if "theme" in f.fields)
+    form["theme"] = "dark"
+    form.submit(status=303)
+    with unit_of_work(sessions, write=False) as session:
+        user = session.get_one(User, me.user.id)
+        assert (user.theme, user.language) == ("dark", "el"), "what is not shown stays"
+
+
+def test_the_mail_that_is_shown_before_publishing_is_in_ones_own_language(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable
+) -> None:
+    sign_in(Role.ADMIN)
+    made = draft()
+    page = app.get(f"/admin/terms/{made.id}/publish")
+    assert "  rules\n" in page.html.find(class_="letter").pre.text
+    _choose(app, "el")
+    shown = app.get(f"/admin/terms/{made.id}/publish").html.find(class_="letter").pre.text
+    assert "  κανόνες\n" in shown
+    assert "/terms/1?lang=el\n" in shown
 
 
 def test_the_ledger_says_which_text_was_read(

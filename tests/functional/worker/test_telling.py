@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from cloudweb.backend import mailroom
 from cloudweb.backend.mailroom import Mailroom
-from cloudweb.domain import accounts, identity, publishing, terms
+from cloudweb.domain import accounts, identity, publishing, terms, terms_languages
 from cloudweb.domain.identity import Identity
 from cloudweb.models import (
     AuditEntry,
@@ -98,6 +98,35 @@ def test_who_owes_is_told_once_and_who_accepts_or_is_gone_never(
         query = sa.select(AuditEntry).where(AuditEntry.action == "terms:tell")
         entry = session.scalars(query).one()
     assert (entry.target_id, entry.details["mails"], entry.door) == (str(made), 1, "worker")
+
+
+def test_each_is_told_what_is_new_in_the_language_they_chose(
+    sessions: SessionFactory,
+    sealer: Sealer,
+    make_user: Callable,
+    tell: Callable,
+) -> None:
+    chosen = {make_user().user.id: language for language in ("", "en", "el", "de")}
+    with unit_of_work(sessions) as session:
+        for user_id, language in chosen.items():
+            session.get_one(User, user_id).language = language
+        made = terms.add(session, CLI, text="Be kind.", summary="No mining.")
+        said = {"text": "Φέρεστε ευγενικά.", "summary": "Όχι εξόρυξη."}
+        terms_languages.translate(session, CLI, made.id, "el", **said)
+        publishing.publish(session, CLI, made.id, reason="tests")
+    tell()
+    found = {}
+    with unit_of_work(sessions, write=False) as session:
+        for to, _, text in mails(sessions, sealer):
+            link = next(line for line in text.splitlines() if "Read it" in line).split()[-1]
+            language = accounts.get(session, to).language
+            found[language] = (link.rpartition("/")[2], "No mining." in text, "Όχι" in text)
+    assert found == {
+        "": ("1", True, False),
+        "en": ("1?lang=en", True, False),
+        "el": ("1?lang=el", False, True),
+        "de": ("1", True, False),
+    }
 
 
 def test_nobody_is_told_of_what_asks_for_nothing_or_is_yet_to_come(
