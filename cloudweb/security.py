@@ -43,6 +43,7 @@ class Permission(enum.StrEnum):
     OPERATION_MANAGE = "operation:manage"
     RECONCILE = "reconcile"
     RECONCILE_COMPARE = "reconcile:compare"
+    RECONCILE_REMOVE = "reconcile:remove"
     POOL_MANAGE = "pool:manage"
     POOL_REMOVE = "pool:remove"
     NETWORK_MANAGE = "network:manage"
@@ -76,6 +77,7 @@ GRANTS = {
     Permission.OPERATION_MANAGE: (Role.OPERATOR, Role.ADMIN),
     Permission.RECONCILE_COMPARE: (Role.HELPDESK, Role.OPERATOR, Role.ADMIN),
     Permission.RECONCILE: (Role.OPERATOR, Role.ADMIN),
+    Permission.RECONCILE_REMOVE: (Role.ADMIN,),
     Permission.POOL_MANAGE: (Role.OPERATOR, Role.ADMIN),
     Permission.POOL_REMOVE: (Role.ADMIN,),
     Permission.NETWORK_MANAGE: (Role.OPERATOR, Role.ADMIN),
@@ -94,7 +96,7 @@ GRANTS = {
 MEANINGS = {
     Permission.DASHBOARD_VIEW: "see every page, search, export lists",
     Permission.SERVER_ACT: "start, shut down, reboot, suspend, lock a VM; mail its owner",
-    Permission.SERVER_DESTROY: "destroy a VM, remove instances without a server",
+    Permission.SERVER_DESTROY: "destroy a VM",
     Permission.SERVER_MOVE: "move a VM to another node, empty a node, change its role",
     Permission.BACKEND_DRAIN: "drain, undrain a backend, make it public or not, "
     "take it offline and back",
@@ -105,6 +107,7 @@ MEANINGS = {
     Permission.OPERATION_MANAGE: "cancel, retry an operation, and any job of a cluster",
     Permission.RECONCILE_COMPARE: "compare clusters with the database",
     Permission.RECONCILE: "mend differences",
+    Permission.RECONCILE_REMOVE: "remove from Ganeti instances and networks that nobody has here",
     Permission.POOL_MANAGE: "make pools, reserve and release values of theirs, extend them",
     Permission.POOL_REMOVE: "shrink and remove pools",
     Permission.NETWORK_MANAGE: "drain, undrain a network, make it on every cluster",

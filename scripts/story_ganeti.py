@@ -267,7 +267,7 @@ def behind_our_back(world: World, servers: list[int], network: int) -> int:
     with step("finding changed nothing; 'reconcile all --fix-all' mends it, and nothing is left"):
         expect("orphan", f"{PREFIX}-4711" in listed(large, "instance"), True)
         world.site.start("worker", "cloudweb-worker", "production.ini")
-        world.site.cloudweb("reconcile", "all", "--fix-all", "--reason", "After their day")
+        world.site.cloudweb("reconcile", "all", "--fix-all", "--yes", "--reason", "After their day")
         world.settles()
         expect("orphan", f"{PREFIX}-4711" in listed(large, "instance"), False)
         names = listed(world.small, "network", "name,group_list")

@@ -73,6 +73,7 @@ def _comparison(fixes: _Fixes) -> Callable[[Callable[..., None]], Callable[..., 
             click.option(
                 "--reason", default="", help="Why; kept in the audit. Required with a --fix."
             ),
+            click.option("--yes", is_flag=True, help="Do not ask before removing from Ganeti."),
             printing.as_json,
         ]
         for option in reversed(options):
@@ -131,6 +132,7 @@ def _run(
     fix_all: bool,
     dry_run: bool,
     reason: str,
+    yes: bool,
     as_json: bool,
     **fixes: bool,
 ) -> None:
@@ -149,7 +151,8 @@ def _run(
                 row = session.get_one(Backend, backend.id)
                 reconcile.keep(session, row, identity=door.identity, error=error.message)
             continue
-        rows += _mended(door, found, shown, kinds, reason)
+        chosen = kinds if yes or _may_remove(found, kinds, backend) else kinds - mending.DESTROYS
+        rows += _mended(door, found, shown, chosen, reason)
     if key is None and shown.intersection(_POOLS):
         rows += _mended(door, _compare_pools(door), shown, kinds, reason)
     printing.listing(rows, _COLUMNS, as_json=as_json)
@@ -194,6 +197,13 @@ def _compare_pools(door: Door) -> list[FindingRow]:
         found = pool_drift.detect_own(session)
         run = reconcile.keep(session, None, identity=door.identity, taken=utc_now(), found=found)
         return reconcile.list_open(session, run_ids=[run.id], limit=100_000)
+
+
+def _may_remove(found: Sequence[FindingRow], kinds: set[Drift], backend: Backend) -> bool:
+    """Whether whoever runs this has that removed from the cluster, if anything is to be."""
+    what = mending.what_is_removed([row for row in found if row.finding.kind in kinds])
+    question = f"Remove {what} from {backend.name}? It cannot be undone."
+    return not what or click.confirm(question, err=True)
 
 
 def _mended(

@@ -32,12 +32,24 @@ from cloudweb.models import (
     Flavor,
     Operation,
     OperState,
+    Role,
     Server,
     utc_now,
 )
 
+DESTROYS = frozenset({Drift.ORPHAN, Drift.NETWORK_ORPHAN})
+"""What mending one of these removes from Ganeti cannot be brought back: admins decide on it."""
 GOOD_FOR = dt.timedelta(minutes=15)
 """What was found longer ago has to be looked for anew."""
+
+
+def what_is_removed(rows: Collection[FindingRow]) -> str:
+    """What mending these destroys, such as ``2 instances and 1 network``."""
+    said = []
+    for kind, word in ((Drift.ORPHAN, "instance"), (Drift.NETWORK_ORPHAN, "network")):
+        if count := sum(row.finding.kind is kind for row in rows):
+            said.append(f"{count:,} {word}{'' if count == 1 else 's'}")
+    return " and ".join(said)
 
 
 class Moved(faults.Conflict):
@@ -51,7 +63,8 @@ def apply(
 ) -> Sequence[Finding]:
     """Mend all of these findings, or none.
 
-    Raises BadRequest (no reason, none chosen), Moved, whose details say what has.
+    Raises BadRequest (no reason, none chosen), Forbidden for whoever may not have one of these
+    destroyed, and Moved, whose details say what has.
     """
     reason = texts.reason(reason)
     if not finding_ids:
@@ -60,6 +73,8 @@ def apply(
         sa.select(Finding).where(Finding.id.in_(finding_ids)).order_by(Finding.id).with_for_update()
     ).all()
     chosen = reconcile.list_open(session, ids=finding_ids, limit=len(finding_ids))
+    if identity.role is not Role.ADMIN and any(row.finding.kind in DESTROYS for row in chosen):
+        raise faults.Forbidden("Only an administrator has things removed from Ganeti.")
     moved = _moved(session, chosen, set(finding_ids))
     if moved:
         raise Moved(details=moved)

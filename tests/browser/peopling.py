@@ -333,8 +333,11 @@ def _differences(
         of_it = ComparisonRecord.backend_id == patras.id
         two = session.scalars(sa.select(ComparisonRecord.id).where(of_it)).all()
         ids = [finding.id for finding in found if finding.fix]
+        unwanted = [finding.id for finding in found if not finding.fix]
         return {
             "reconcile-mend": "/admin/reconcile/mend?" + "&".join(f"finding={n}" for n in ids),
+            "reconcile-remove": f"/admin/reconcile/remove/{patras.id}?"
+            + "&".join(f"finding={n}" for n in unwanted),
             "reconcile-runs": "/admin/reconcile/runs",
             "reconcile-between": "/admin/reconcile/runs/between?"
             + "&".join(f"id={n}" for n in two),

@@ -64,7 +64,7 @@ def test_servers_that_differ_are_found_and_mended(
     assert ganeti.jobs() == jobs
     assert set(statuses(sessions).values()) == {"ACTIVE"}
 
-    cli(*command, "--fix-all", "--reason", "An operator was here.")
+    cli(*command, "--fix-all", "--yes", "--reason", "An operator was here.")
     with running(WORKER, ini):
         wait_for(lambda: "snf-4711" not in ganeti.names(), timeout_s=30)
     assert statuses(sessions) == {

@@ -62,6 +62,7 @@ _ROUTES = {
     "admin.reconcile.between": "/admin/reconcile/runs/between",
     "admin.reconcile.compare": "/admin/reconcile/compare",
     "admin.reconcile.mend": "/admin/reconcile/mend",
+    "admin.reconcile.remove": f"/admin/reconcile/remove/{_ID}",
     "admin.queues": "/admin/queues",
     "admin.queues.pause": "/admin/queues/pause",
     "admin.queues.resume": "/admin/queues/resume",

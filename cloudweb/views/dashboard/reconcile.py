@@ -1,6 +1,7 @@
 """Reconcile: how our rows and clusters differ, and mending what is chosen."""
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Sequence
 
 from pyramid.request import Request
 from pyramid.response import Response
@@ -9,7 +10,7 @@ from pyramid.view import view_config
 from cloudweb import faults
 from cloudweb.domain import fleet, forms, mending, reconcile
 from cloudweb.domain.reconcile import FindingRow
-from cloudweb.models import Drift, SentForm
+from cloudweb.models import Backend, Drift, SentForm
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, figures, pages
 from cloudweb.views.dashboard.acts import Preview
@@ -42,7 +43,7 @@ _ASKS = {Drift.NETWORK_PARTED, Drift.NETWORK_MISSING, Drift.NETWORK_GROUPS}
 
 def risk_of(kind: Drift) -> str:
     """What mending one of this kind touches at most."""
-    if kind in (Drift.ORPHAN, Drift.NETWORK_ORPHAN):
+    if kind in mending.DESTROYS:
         return "destroys"
     return "asks" if kind in _ASKS else "ours"
 
@@ -52,19 +53,28 @@ def risk_of(kind: Drift) -> str:
 )
 def index(request: Request) -> Response:
     """GET /admin/reconcile: what the newest comparison of each cluster found, by kind."""
-    rows = reconcile.list_open(request.db, limit=_AT_ONCE + 1)
+    found = reconcile.list_open(request.db, limit=_AT_ONCE + 1)
+    rows = found[:_AT_ONCE]
     return pages.show_signed_in(
         request,
         "reconcile",
         comparisons=reconcile.list_newest(request.db, fleet.list_all(request.db)),
-        groups=_by_kind(rows[:_AT_ONCE]),
-        more=len(rows) > _AT_ONCE,
-        removing=allows(request.identity.role, Permission.SERVER_DESTROY),
+        groups=_by_kind(row for row in rows if row.finding.kind not in mending.DESTROYS),
+        unwanted=_by_backend(row for row in rows if row.finding.kind in mending.DESTROYS),
+        more=len(found) > _AT_ONCE,
         key=forms.new_key(),
         mended=request.GET.get("mended", ""),
         risk_of=risk_of,
         every=figures.span(request.conf.reconcile_every_s),
     )
+
+
+def _by_backend(rows: Iterable[FindingRow]) -> list[tuple[Backend, list[FindingRow]]]:
+    found: dict[int, tuple[Backend, list[FindingRow]]] = {}
+    for row in rows:
+        if row.backend is not None:
+            found.setdefault(row.backend.id, (row.backend, []))[1].append(row)
+    return [found[id_] for id_ in sorted(found)]
 
 
 def _by_kind(rows: Iterable[FindingRow]) -> list[tuple[Drift, str, list[FindingRow]]]:
@@ -109,43 +119,90 @@ def _chosen(request: Request) -> set[int]:
 def mend(request: Request) -> Response:
     """GET, POST /admin/reconcile/mend?finding=…: all that were chosen, or none if one has moved."""
 
-    def do(preview: Preview, reason: str, _form: SentForm) -> str:
-        ids = [int(text) for text in preview.kept["finding"]]
-        done = mending.apply(request.db, request.identity, ids, reason=reason)
-        path: str = request.route_path("admin.reconcile", _query={"mended": len(done)})
-        return path
+    return acts.respond(request, lambda: _preview_mending(request), lambda *act: _do(request, *act))
 
-    return acts.respond(request, lambda: _preview_mending(request), do)
+
+@view_config(
+    route_name="admin.reconcile.remove",
+    request_method=("GET", "POST"),
+    permission=Permission.RECONCILE_REMOVE,
+)
+def remove(request: Request) -> Response:
+    """GET, POST /admin/reconcile/remove/{id}?finding=…: what nobody has here, from one cluster."""
+    backend = fleet.get(request.db, int(request.matchdict["id"]))
+    return acts.respond(
+        request,
+        lambda: _preview_removing(request, backend),
+        lambda *act: _do(request, *act),
+    )
+
+
+def _do(request: Request, preview: Preview, reason: str, _form: SentForm) -> str:
+    ids = [int(text) for text in preview.kept["finding"]]
+    done = mending.apply(request.db, request.identity, ids, reason=reason)
+    path: str = request.route_path("admin.reconcile", _query={"mended": len(done)})
+    return path
 
 
 def _preview_mending(request: Request) -> Preview:
-    """Raises Forbidden for whoever may not do one of these."""
-    found = reconcile.list_open(request.db, ids=_chosen(request), limit=_AT_ONCE)
-    rows = [row for row in found if row.is_mendable]
-    removed = [row for row in rows if row.finding.kind is Drift.ORPHAN]
-    if removed and not allows(request.identity.role, Permission.SERVER_DESTROY):
-        raise faults.Forbidden("Only an administrator removes instances.")
-    many = figures.plural(len(removed), "instance")
-    follows = ["What has moved since it was found is not touched: then nothing is done."]
-    if removed:
-        sentence = "Instances are removed with all that is on their disks. Nobody can bring them"
-        follows.insert(0, f"{sentence} back.")
-    return Preview(
+    """Raises Forbidden or BadRequest for what is removed from Ganeti, which has its own page."""
+    rows = _mendable(request)
+    if any(row.finding.kind in mending.DESTROYS for row in rows):
+        if not allows(request.identity.role, Permission.RECONCILE_REMOVE):
+            raise faults.Forbidden("Only an administrator has things removed from Ganeti.")
+        raise faults.BadRequest("What is removed from Ganeti is chosen apart, for each backend.")
+    return dataclasses.replace(
+        _preview(request, rows),
         title="Mend these differences" if len(rows) != 1 else "Mend this difference",
         verb="Mend",
+        facts={"Chosen": figures.plural(len(rows), "difference")},
+        follows=("What has moved since it was found is not touched: then nothing is done.",),
+    )
+
+
+def _preview_removing(request: Request, backend: Backend) -> Preview:
+    rows = [
+        row
+        for row in _mendable(request)
+        if row.finding.kind in mending.DESTROYS and row.backend is backend
+    ]
+    what = mending.what_is_removed(rows) or "nothing"
+    follows = ["What has moved since it was found is not touched: then nothing is done."]
+    if any(row.finding.kind is Drift.ORPHAN for row in rows):
+        sentence = "Instances are removed with all that is on their disks. Nobody can bring them"
+        follows.insert(0, f"{sentence} back.")
+    if any(row.finding.kind is Drift.NETWORK_ORPHAN for row in rows):
+        follows.insert(0, "Networks are disconnected from all node groups and removed.")
+    return dataclasses.replace(
+        _preview(request, rows),
+        title=f"Remove {what} from {backend.name}",
+        verb="Remove",
+        facts={"Backend": backend.name, "Chosen": what},
+        follows=follows,
+        danger=True,
+        phrase=f"remove {what}",
+    )
+
+
+def _mendable(request: Request) -> list[FindingRow]:
+    found = reconcile.list_open(request.db, ids=_chosen(request), limit=_AT_ONCE)
+    return [row for row in found if row.is_mendable]
+
+
+def _preview(request: Request, rows: Sequence[FindingRow]) -> Preview:
+    return Preview(
+        title="",
+        verb="",
         section="operations",
         up=(
             ("Operations", request.route_path("admin.operations")),
             ("Reconcile", request.route_path("admin.reconcile")),
         ),
-        facts={"Chosen": figures.plural(len(rows), "difference")},
+        facts={},
         part="mending",
         values={"groups": _by_kind(rows)},
-        follows=follows,
         obstacle="" if rows else "None of what was chosen is to be mended any more.",
         reason="required",
-        danger=bool(removed),
-        phrase=f"remove {many}" if removed else "",
         kept={"finding": [str(row.finding.id) for row in rows]},
         versions=[(row.finding.id, row.finding.version, row.taken) for row in rows],
     )

@@ -70,8 +70,13 @@ def test_nothing_is_changed_without_a_fix_and_what_is_asked_for_is(
     assert state_of(sessions, stale) is OperState.DESTROYED
     assert state_of(sessions, lost) is OperState.BUILD
 
-    cli(*command, "--fix-all", "--reason", "Tidy up.")
-    assert state_of(sessions, lost) is OperState.ERROR
+    no = cli.run(*command, "--fix-all", "--reason", "Tidy up.", stdin="n\n")
+    assert f"Remove 1 instance from {alpha.name}?" in no.stderr
+    assert state_of(sessions, lost) is OperState.ERROR, "the rest is mended"
+    with unit_of_work(sessions, write=False) as session:
+        assert session.query(Operation).count() == 0
+    assert cli.run(*command, "--fix-orphans", "--reason", "Tidy up.").exit_code == 1, "nobody says"
+    cli(*command, "--fix-all", "--yes", "--reason", "Tidy up.")
     with unit_of_work(sessions, write=False) as session:
         [removal] = session.scalars(sa.select(Operation))
     assert (removal.opcode, removal.target) == ("OP_INSTANCE_REMOVE", "snf-4711")
@@ -87,7 +92,7 @@ def test_a_cluster_that_does_not_answer_is_named_and_left_out(
 ) -> None:
     away = make_backend()
     server = make_server(backend=away)
-    result = cli.run("reconcile", "servers", "--fix-all", "--reason", "All.", "--json")
+    result = cli.run("reconcile", "servers", "--fix-all", "--yes", "--reason", "All.", "--json")
     assert result.exit_code == 1
     assert away.name in result.stderr
     assert [row["target"] for row in orjson.loads(result.stdout)] == ["snf-4711"]

@@ -101,6 +101,14 @@ def test_networks_and_pools_are_found_shown_apart_and_mended_when_asked_for(
     assert todo == ["OP_NETWORK_ADD", "OP_NETWORK_CONNECT", "OP_NETWORK_CONNECT"]
     left = [kind for kind, _ in kinds(cli.json("reconcile", "networks"))]
     assert left == ["network-groups", "network-orphan"]
+    command = ("reconcile", "networks", "--fix-unwanted", "--reason", "A stray.")
+    assert "Remove 1 network from" in cli.run(*command, stdin="n\n").stderr
+    with unit_of_work(sessions, write=False) as session:
+        assert session.query(Operation).count() == len(todo)
+    cli(*command, "--yes")
+    with unit_of_work(sessions, write=False) as session:
+        todo = session.scalars(sa.select(Operation.opcode).order_by(Operation.id)).all()
+    assert todo[3:] == ["OP_NETWORK_REMOVE"]
 
 
 def test_a_cluster_that_does_not_answer_is_left_out_and_nothing_of_it_is_touched(

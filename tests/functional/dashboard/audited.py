@@ -27,7 +27,7 @@ from cloudweb.domain import (
 from cloudweb.domain import second_factor as factors
 from cloudweb.domain import terms as terms_of_use
 from cloudweb.domain.dead_letters import Letter
-from cloudweb.domain.snapshots import Snapshot
+from cloudweb.domain.snapshots import InstanceReport, Snapshot
 from cloudweb.models import (
     Adoption,
     AdoptionState,
@@ -312,6 +312,17 @@ def _mend(site: Site) -> Any:
     with unit_of_work(site.sessions, write=False) as session:
         [row] = reconcile.list_open(session)
     return site.send(f"/admin/reconcile/mend?finding={row.finding.id}", "/admin/reconcile/mend")
+
+
+def _remove_unwanted(site: Site) -> Any:
+    backend = site.make("backend")
+    there = {"snf-9": InstanceReport("snf-9", running=True)}
+    with unit_of_work(site.sessions) as session:
+        found = reconcile.detect(session, backend, Snapshot(utc_now(), there), "snf-")
+        reconcile.keep(session, backend, taken=utc_now(), found=found, compared=1)
+        [finding] = found
+    path = f"/admin/reconcile/remove/{backend.id}"
+    return site.send(f"{path}?finding={finding.id}", path, phrase="remove 1 instance")
 
 
 def _consumers(verb: str) -> Story:
@@ -687,6 +698,7 @@ ROWS: dict[str, Row] = {
     ),
     "admin.reconcile.compare": _row(_compare, "reconcile:compare", details="backends"),
     "admin.reconcile.mend": _row(_mend, "reconcile:stale", details=MOVED),
+    "admin.reconcile.remove": _row(_remove_unwanted, "reconcile:orphan", operation=True),
     "admin.queues.pause": _row(_consumers("pause"), "consumer:pause", details=MOVED),
     "admin.queues.resume": _row(_consumers("resume"), "consumer:resume", details=MOVED),
     "admin.letter.retry": _row(_letter("retry"), "letter:retry", details=MOVED),

@@ -1,5 +1,6 @@
 """The Reconcile page: choose what was found, see what follows, and mend it with a reason."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 import webtest
 
-from cloudweb.domain import identity, reconcile, servers
+from cloudweb import faults
+from cloudweb.domain import identity, mending, network_drift, reconcile, servers
+from cloudweb.domain.network_drift import NetworkReport, NetworkSnapshot
 from cloudweb.domain.snapshots import InstanceReport, Snapshot
 from cloudweb.models import (
     Backend,
@@ -18,6 +21,7 @@ from cloudweb.models import (
     Role,
     Server,
     SessionFactory,
+    WebSession,
     unit_of_work,
     utc_now,
 )
@@ -82,28 +86,124 @@ def test_what_has_moved_is_told_and_not_touched(
     assert not read(sessions, stale).deleted
 
 
-def test_only_an_administrator_removes_instances_and_a_viewer_chooses_nothing(
-    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, stale: Server
-) -> None:
+@pytest.fixture
+def unwanted(sessions: SessionFactory, stale: Server, make_backend: Make) -> dict[str, int]:
+    """By target: an instance and a network nobody wants on one cluster, another on the next."""
+    with unit_of_work(sessions) as session:
+        other = session.get_one(Backend, make_backend().id)
+        names = {stale.backend_id: ("snf-net-8", "snf-net-9"), other.id: ("snf-net-7",)}
+        for backend_id, wanted in names.items():
+            backend = session.get_one(Backend, backend_id)
+            there = {"snf-<b>": InstanceReport("snf-<b>", running=True)}
+            snapshot = Snapshot(utc_now(), there if backend is not other else {})
+            networks = [NetworkReport(name, frozenset({"default"})) for name in wanted]
+            found = reconcile.detect(session, backend, snapshot, "snf-")
+            known = NetworkSnapshot(utc_now(), {n.name: n for n in networks}, ("default",))
+            found += network_drift.detect(session, backend, known, "snf-")
+            reconcile.keep(session, backend, taken=snapshot.taken, found=found, compared=1)
     with unit_of_work(sessions, write=False) as session:
-        rows = reconcile.list_open(session)
-    orphan = next(row.finding.id for row in rows if row.finding.kind.value == "orphan")
-    sign_in(Role.OPERATOR)
-    assert f'value="{orphan}"' not in app.get("/admin/reconcile")
-    app.get(f"/admin/reconcile/mend?finding={orphan}", status=403)
+        return {row.finding.target: row.finding.id for row in reconcile.list_open(session)}
+
+
+def todo(sessions: SessionFactory) -> list[tuple[str, str]]:
+    with unit_of_work(sessions, write=False) as session:
+        rows = session.scalars(sa.select(Operation).order_by(Operation.id))
+        return [(row.opcode, row.target) for row in rows]
+
+
+def test_what_nobody_has_here_is_removed_by_an_administrator_from_one_backend_with_a_phrase(
+    app: webtest.TestApp,
+    sign_in: Make,
+    sessions: SessionFactory,
+    stale: Server,
+    unwanted: dict[str, int],
+) -> None:
+    sign_in(Role.ADMIN)
     page = app.get("/admin/reconcile")
-    token = page.forms[0]["csrf_token"].value
-    sent = {"csrf_token": token, "finding": str(orphan), "key": "0" * 32, "reason": "Even so."}
-    app.post("/admin/reconcile/mend", sent, status=403)
-    app.post("/admin/reconcile/compare", {}, status=400)
+    assert (
+        "checked"
+        not in page.html.find(
+            "input", attrs={"name": "finding", "value": str(unwanted["snf-net-8"])}
+        ).attrs
+    )
+    path = f"/admin/reconcile/remove/{stale.backend_id}"
+    form = next(form for form in page.forms.values() if form.action == path)
+    boxes = {int(box._value) for box in form.fields["finding"]}
+    assert boxes == {unwanted[name] for name in ("snf-<b>", "snf-net-8", "snf-net-9")}
+    # Those of another backend are not removed with it, nor what is of another kind.
+    more = (unwanted["snf-net-7"], unwanted[str(stale.instance_name)])
+    chosen = [unwanted["snf-<b>"], unwanted["snf-net-8"], *more]
+    preview = app.get(path, {"finding": chosen})
+    assert "1 instance and 1 network" in preview
+    assert "snf-net-7" not in preview
+    form = preview.forms["act"]
+    form["reason"] = "Strays."
+    assert "Type: remove 1 instance and 1 network" in form.submit(status=400)
+    assert todo(sessions) == []
+    form["phrase"] = "remove 1 instance and 1 network"
+    assert "Mended: 2" in form.submit(status=303).follow()
+    assert sorted(todo(sessions)) == [
+        ("OP_INSTANCE_REMOVE", "snf-<b>"),
+        ("OP_NETWORK_DISCONNECT", "snf-net-8"),
+        ("OP_NETWORK_REMOVE", "snf-net-8"),
+    ]
+    assert not read(sessions, stale).deleted
+    assert "None of what was chosen" in app.get(path, {"finding": chosen})
+
+
+def test_removing_is_proved_once_more_by_who_signed_in_long_ago(
+    app: webtest.TestApp,
+    sign_in: Make,
+    sessions: SessionFactory,
+    stale: Server,
+    unwanted: dict[str, int],
+) -> None:
+    sign_in(Role.ADMIN)
+    with unit_of_work(sessions) as session:
+        session.execute(sa.update(WebSession).values(created=utc_now() - dt.timedelta(hours=1)))
+    path = f"/admin/reconcile/remove/{stale.backend_id}"
+    answer = app.get(path, {"finding": unwanted["snf-net-8"]}, status="*")
+    assert "/admin/prove" in answer.headers.get("Location", "") + answer.text
+    assert 'name="phrase"' not in answer
+
+
+@pytest.mark.parametrize("target", ["snf-<b>", "snf-net-8"])
+def test_nobody_else_has_anything_removed_and_not_among_other_things(
+    target: str,
+    app: webtest.TestApp,
+    sign_in: Make,
+    sessions: SessionFactory,
+    stale: Server,
+    unwanted: dict[str, int],
+) -> None:
+    removing = f"/admin/reconcile/remove/{stale.backend_id}"
+    for role in (Role.OPERATOR, Role.ADMIN):
+        sign_in(role)
+        page = app.get("/admin/reconcile")
+        box = page.html.find("input", attrs={"name": "finding", "value": str(unwanted[target])})
+        assert (box is not None) is (role is Role.ADMIN)
+        token = page.forms[0]["csrf_token"].value
+        sent = {"csrf_token": token, "finding": str(unwanted[target]), "reason": "Even so."}
+        status = 400 if role is Role.ADMIN else 403
+        app.get("/admin/reconcile/mend", {"finding": unwanted[target]}, status=status)
+        app.post("/admin/reconcile/mend", sent | {"key": "1" * 32}, status=status)
+        if role is Role.OPERATOR:
+            app.get(removing, {"finding": unwanted[target]}, status=403)
+            app.post(removing, sent | {"key": "2" * 32}, status=403)
+    with unit_of_work(sessions) as session:
+        ids, operator = [unwanted[target]], identity.Identity(None, "o", Role.OPERATOR, "cli")
+        with pytest.raises(faults.Forbidden):
+            mending.apply(session, operator, ids, reason="Even so.")
+    assert todo(sessions) == []
+
+
+def test_a_viewer_chooses_nothing(app: webtest.TestApp, sign_in: Make, stale: Server) -> None:
     sign_in(Role.VIEWER)
     page = app.get("/admin/reconcile")
     assert "checkbox" not in page
     token = page.forms[0]["csrf_token"].value
     app.post("/admin/reconcile/compare", {"csrf_token": token}, status=403)
     app.post("/admin/reconcile/mend", {"csrf_token": token, "finding": "1"}, status=403)
-    with unit_of_work(sessions, write=False) as session:
-        assert session.query(Operation).count() == 0
 
 
 def test_comparisons_are_kept_with_what_was_new_and_gone(
