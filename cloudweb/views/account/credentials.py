@@ -14,7 +14,7 @@ from cloudweb.models import User, unit_of_work, utc_now
 from cloudweb.security import SESSION_COOKIE, Permission
 from cloudweb.views.account.asking import field
 from cloudweb.views.account.own import show_account
-from cloudweb.views.dashboard import pages
+from cloudweb.views.dashboard import pages, proving
 from cloudweb.views.dashboard.qr import qr_svg
 from cloudweb.views.dashboard.second_factor import ISSUER, count_and_check
 
@@ -35,7 +35,9 @@ def end_session(request: Request) -> Response:
 
 @view_config(route_name="account.tokens", request_method="POST", permission=_OWN)
 def add_token(request: Request) -> Response:
-    """POST /account/tokens: the page shows the token, now and never again."""
+    """POST /account/tokens: the page shows the token, now and never again; only to who has lately
+    shown to be who they are.
+    """
     name, scope, days = (field(request, key).strip() for key in ("name", "scope", "days"))
     errors = {}
     if not name or len(name) > 100 or not name.isprintable():
@@ -51,6 +53,8 @@ def add_token(request: Request) -> Response:
     form, again = forms.claim(request.db, request.identity, field(request, "key"), "tokens")
     if again:
         return HTTPSeeOther(form.location)
+    if proving.is_due(request):
+        raise pages.Refused(proving.ask(request, request.route_path("account.home")))
     form.location = request.route_path("account.home", _query={"changed": "tokens"})
     user = request.db.get_one(User, request.identity.user_id)
     text = accounts.add_token(
@@ -93,7 +97,11 @@ def _offer(request: Request, session_id: int, **values: Any) -> Response:
 
 @view_config(route_name="account.factor", request_method="GET", permission=_OWN)
 def offer_factor(request: Request) -> Response:
-    """GET /account/second-factor: what an app needs to know."""
+    """GET /account/second-factor: what an app needs to know. A session that somebody else has got
+    hold of gives itself no factor: who asks has lately shown to be who they are.
+    """
+    if proving.is_due(request):
+        return proving.ask(request)
     session_id = _session_id(request)
     request.release_db()
     return _offer(request, session_id)
@@ -105,6 +113,8 @@ def set_factor(request: Request) -> Response:
     session_id, user = _session_id(request), request.db.get_one(User, request.identity.user_id)
     if user.totp_sealed is not None:
         raise faults.Conflict("You have a second factor; turn it off first.")
+    if proving.is_due(request):
+        raise pages.Refused(proving.ask(request))
     request.release_db()
     sealer, who = request.account_rules.sealer, request.identity
     code = field(request, "code")[:100]

@@ -28,8 +28,10 @@ _NOT_ASKED = frozenset({"csrf_token", "key", "seen", "was", "reason", "phrase", 
 Handler = Callable[[Request], Response]
 
 
-def hold(request: Request) -> str:
+def hold(request: Request, page: str = "") -> str:
     """Keep the form that was sent; the page to come back to, empty when there is none.
+
+    That is ``page``, or else the one it came from.
 
     Only for whoever the session is or was, and only a form of ours.
     """
@@ -41,7 +43,7 @@ def hold(request: Request) -> str:
     if forged:
         return ""
     fields = tuple((n, v) for n, v in request.POST.items() if isinstance(v, str))
-    held = Held(_page(request), request.path, fields)
+    held = Held(page or _page(request), request.path, fields)
     identity = known_identity(request)
     cookie = request.cookies.get(SESSION_COOKIE(request.conf), "")[:200]
     with unit_of_work(request.sessions) as session:

@@ -7,7 +7,7 @@ from pyramid.view import view_config
 
 from cloudweb import faults
 from cloudweb.domain import second_factor, web_sessions
-from cloudweb.models import User, unit_of_work, utc_now
+from cloudweb.models import Role, User, unit_of_work, utc_now
 from cloudweb.security import SESSION_COOKIE, Permission, set_session_cookie
 from cloudweb.views.account.asking import field, wait_words
 from cloudweb.views.account.own import check_password
@@ -23,10 +23,13 @@ def is_due(request: Request) -> bool:
     return request.proved is None or (utc_now() - request.proved).total_seconds() > GOOD_FOR_S
 
 
-def ask(request: Request) -> Response:
-    """To the page that asks, and back from there; a form that was sent comes back as it was."""
+def ask(request: Request, page: str = "") -> Response:
+    """To the page that asks, and back from there; a form that was sent comes back as it was.
+
+    ``page`` is the page the form is on, where its own address is none.
+    """
     request.db.rollback()  # nothing is done, and nothing locked while the form is kept
-    page = holding.hold(request) if request.method == "POST" else request.path_qs
+    page = holding.hold(request, page) if request.method == "POST" else request.path_qs
     target = local_path(page) or request.path
     return HTTPSeeOther(request.route_path("admin.prove", _query={"next": target}))
 
@@ -74,7 +77,7 @@ def prove(request: Request) -> Response:
         old = request.cookies.get(SESSION_COOKIE(request.conf), "")
         by = "password" if user.totp_sealed is None else "second factor"
         text = web_sessions.renew(session, who, old, by=by)
-    home = request.route_path("admin.overview")
-    response = HTTPSeeOther(local_path(field(request, "next")) or home)
+    home = "account.home" if who.role is Role.USER else "admin.overview"
+    response = HTTPSeeOther(local_path(field(request, "next")) or request.route_path(home))
     set_session_cookie(request, response, text)
     return response

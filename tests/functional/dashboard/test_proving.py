@@ -19,6 +19,7 @@ from cloudweb.models import (
     PoolKind,
     Role,
     SessionFactory,
+    Token,
     User,
     WebSession,
     unit_of_work,
@@ -161,3 +162,77 @@ def test_what_is_not_dangerous_asks_for_nothing(
     session(created=_old())
     app.get(f"/admin/pools/{pool_id}/resize?size=9", status=200)
     app.get(f"/admin/pools/{pool_id}/resize?size=2", status=303)
+
+
+def _code(secret: bytes) -> str:
+    totp = TOTP(secret, 6, SHA1(), 30)
+    return totp.generate(int(utc_now().timestamp())).decode()
+
+
+def _form_to(page: webtest.TestResponse, action: str) -> webtest.Form:
+    return next(f for f in page.forms.values() if f.action == action)
+
+
+@pytest.mark.parametrize("role", [Role.USER, Role.ADMIN])
+def test_a_session_that_is_old_gives_itself_no_second_factor(
+    role: Role,
+    app: webtest.TestApp,
+    make_user: Callable,
+    session: Callable,
+    sessions: SessionFactory,
+) -> None:
+    person = make_user(role=role, password=PASSWORD)
+    page = app.get("/admin/login")
+    page.form["email"], page.form["password"] = person.user.email, PASSWORD
+    page.form.submit(status=303)
+    shown = app.get("/account/second-factor")
+    secret = base64.b32decode(shown.html.select_one("code").text)
+    open_form = _form_to(shown, "/account/second-factor")
+    session(created=_old())
+
+    open_form["code"] = _code(secret)
+    assert "/admin/prove" in open_form.submit(status=303).location
+    asked = app.get("/account/second-factor", status=303).follow()
+    with unit_of_work(sessions, write=False) as db:
+        assert db.get_one(User, person.user.id).totp_sealed is None
+    assert "current" in _prove(asked).fields
+
+    shown = _prove(asked, current=PASSWORD).submit(status=303).follow()
+    assert shown.request.path == "/account/second-factor"
+    form = _form_to(shown, "/account/second-factor")
+    form["code"] = _code(base64.b32decode(shown.html.select_one("code").text))
+    assert "Recovery codes" in form.submit(status=200)
+
+
+def test_a_session_that_is_old_makes_itself_no_token(
+    app: webtest.TestApp, boss: Any, session: Callable, sessions: SessionFactory
+) -> None:
+    def tokens() -> int:
+        with unit_of_work(sessions, write=False) as db:
+            return len(db.scalars(sa.select(Token)).all())
+
+    before = tokens()
+    form = _form_to(app.get("/account"), "/account/tokens")
+    form["name"], form["scope"], form["days"] = "laptop", "write", "365"
+    session(created=_old())
+    asked = form.submit(status=303).follow()
+    assert asked.request.path == "/admin/prove"
+    assert tokens() == before
+    again = _prove(asked, current=PASSWORD).submit(status=303).follow()
+    form = _form_to(again, "/account/tokens")
+    filled = [form[name].value for name in ("name", "scope", "days")]
+    assert filled == ["laptop", "write", "365"]
+    assert tokens() == before
+    assert "Your new token" in form.submit(status=200)
+    assert tokens() == before + 1
+
+
+def test_who_proves_it_without_a_page_to_go_to_is_led_home(
+    app: webtest.TestApp, make_user: Callable
+) -> None:
+    person = make_user(password=PASSWORD)
+    page = app.get("/admin/login")
+    page.form["email"], page.form["password"] = person.user.email, PASSWORD
+    page.form.submit(status=303)
+    proved = _prove(app.get("/admin/prove"), current=PASSWORD).submit(status=303)
+    assert proved.location.endswith("/account")
