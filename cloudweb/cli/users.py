@@ -25,6 +25,7 @@ from cloudweb.domain import (
     second_factor,
     user_acts,
     user_lists,
+    web_sessions,
 )
 from cloudweb.models import Role, User
 
@@ -35,6 +36,14 @@ _COLUMNS = {
     "role": "ROLE",
     "state": "STATE",
     "created": "CREATED",
+}
+_SESSION_COLUMNS = {
+    "id": "ID",
+    "agent": "BROWSER",
+    "address": "ADDRESS",
+    "created": "SINCE",
+    "last_seen": "LAST USED",
+    "expires": "EXPIRES",
 }
 
 
@@ -304,18 +313,42 @@ def mail(door: Door, email: str, file: TextIO, subject: str, as_json: bool) -> N
     )
 
 
+@user.command()
+@click.argument("email")
+@printing.as_json
+@pass_door
+def sessions(door: Door, email: str, as_json: bool) -> None:
+    """Show where a user is signed in, the session used last first."""
+    with door.reading() as session:
+        found = accounts.get(session, email)
+        there = web_sessions.list_own(session, found.id)
+        rows = [{key: getattr(each, key) for key in _SESSION_COLUMNS} for each in there]
+    printing.listing(rows, _SESSION_COLUMNS, as_json=as_json)
+
+
 @user.command("sign-out")
 @click.argument("email")
+@click.option(
+    "--session",
+    "only",
+    type=click.IntRange(min=1),
+    metavar="ID",
+    help="End this one only, of user sessions.",
+)
 @click.option("--tokens", is_flag=True, help="Revoke their API tokens, too, for good.")
 @required_reason
 @dry_run
 @printing.as_json
 @pass_door
-def sign_out(door: Door, email: str, tokens: bool, reason: str, as_json: bool) -> None:
-    """End a user's sessions everywhere. They can sign in again."""
+def sign_out(
+    door: Door, email: str, only: int | None, tokens: bool, reason: str, as_json: bool
+) -> None:
+    """End a user's sessions everywhere, or one. They can sign in again."""
     with door.changing() as session:
         found = registration.lock(session, accounts.get(session, email).id)
-        ended = user_acts.end_sessions(session, door.identity, found, tokens=tokens, reason=reason)
+        ended = user_acts.end_sessions(
+            session, door.identity, found, only=only, tokens=tokens, reason=reason
+        )
     ends = f"{ended} session{'' if ended == 1 else 's'}"
     printing.done(
         f"Ended {ends} of {found.email}.",

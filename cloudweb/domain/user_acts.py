@@ -101,7 +101,7 @@ def end_sessions(
 ) -> int:
     """End every session of the locked user, or one, and revoke their tokens if asked.
 
-    How many sessions ended. Raises BadRequest.
+    How many sessions ended. Raises BadRequest, and Conflict where that one has ended already.
     """
     reason = texts.reason(reason)
     revoked = 0
@@ -123,13 +123,15 @@ def end_sessions(
         return ended
     one = (WebSession.id == only, WebSession.user_id == user.id)
     done = session.execute(sa.delete(WebSession).where(*one))
+    if not done.rowcount:  # type: ignore[attr-defined]
+        raise faults.Conflict(f"{user.email} has no session {only}; it may have ended already.")
     audit.record(
         *(session, identity, "session:end", "user", user.id),
         reason=reason,
         ended=only,
         tokens=revoked,
     )
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    return 1
 
 
 def letter(identity: Identity, *, subject: str, text: str) -> Letter:

@@ -246,6 +246,7 @@ def end_sessions(request: Request) -> Response:
     def make(user: User) -> Preview:
         there = user_acts.preview(request.db, user, Act.SESSIONS)
         many = f"all {there.tokens} API tokens" if there.tokens != 1 else "the API token"
+        one = " --session …" if request.params.get("session") else ""
         also = Field("tokens", f"Also revoke {many}, for good", Kind.TICK)
         return preview(
             *(request, user, Act.SESSIONS, f"Sign out {user.email}", "Sign them out"),
@@ -255,7 +256,7 @@ def end_sessions(request: Request) -> Response:
             ),
             phrase=user.email,
             fields=(*_which(request, user), *((also,) if there.tokens else ())),
-            command=f"cloudweb user sign-out {user.email} --reason …",
+            command=f"cloudweb user sign-out {user.email}{one} --reason …",
         )
 
     def change(user: User, reason: str) -> None:

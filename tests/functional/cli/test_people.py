@@ -202,3 +202,31 @@ def test_sessions_end_everywhere_and_tokens_if_asked(
     assert who(sessions, token) is not None
     assert "Ended 0 sessions" in cli("user", "sign-out", "olga@example.org", "--tokens", *why)
     assert who(sessions, token) is None
+
+
+def test_one_session_is_shown_and_ended(cli: Terminal, sessions: SessionFactory) -> None:
+    for email in ("olga@example.org", "otto@example.org"):
+        cli("user", "add", email, "--role", "viewer", "--no-password")
+        with unit_of_work(sessions) as session:
+            person = accounts.get(session, email)
+            me = Identity(person.id, person.email, person.role, "dashboard", address="192.0.2.7")
+            for agent in ("Firefox", "Opera\x1b[2J"):
+                accounts.open_session(session, me, absolute_s=60, agent=agent)
+    why = ("--reason", "a stolen laptop")
+    shown = cli.json("user", "sessions", "olga@example.org")
+    assert {row["agent"] for row in shown} == {"Firefox", "Opera\x1b[2J"}
+    assert {row["address"] for row in shown} == {"192.0.2.7"}
+    table = cli("user", "sessions", "olga@example.org")
+    assert "Firefox" in table
+    assert "\x1b" not in table
+    [firefox] = [str(row["id"]) for row in shown if row["agent"] == "Firefox"]
+    [theirs, _] = [str(row["id"]) for row in cli.json("user", "sessions", "otto@example.org")]
+    sign_out = ("user", "sign-out", "olga@example.org", *why, "--session")
+    assert "Ended 1 session of" in cli(*sign_out, firefox)
+    assert "no session" in cli.refusal(*sign_out, firefox)
+    assert "no session" in cli.refusal(*sign_out, theirs)
+    [left] = cli.json("user", "sessions", "olga@example.org")
+    assert left["agent"] != "Firefox"
+    assert len(cli.json("user", "sessions", "otto@example.org")) == 2
+    entries = cli.json("audit", "list", "--filter", "action=session:end")
+    assert [entry["reason"] for entry in entries] == ["a stolen laptop"]

@@ -26,6 +26,7 @@ READING = {
         "verify",
         "export",
         "acceptances",
+        "sessions",
         "completion",
         "serve-simulator",
         "new",
