@@ -105,6 +105,10 @@ class ImpossibleMessage(Fault):
     name, code, sentence = "badRequest", 400, "The message makes no sense."
 
 
+class UnreadableMessage(ImpossibleMessage):
+    """One that is none of those agents send."""
+
+
 # What the federation refuses, in the words its clients know.
 
 

@@ -1,5 +1,6 @@
 """``cloudweb queue``: what waits on the message bus, and the messages nobody could apply."""
 
+import dataclasses
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ COLUMNS = {
     "id": "ID",
     "received": "RECEIVED",
     "queue": "QUEUE",
+    "backend": "BACKEND",
+    "event": "EVENT",
     "tries": "TRIES",
     "state": "STATE",
     "reason": "REASON",
@@ -53,6 +56,22 @@ def letters(door: Door, every: bool, before_id: int | None, wanted: Wanted) -> N
     with door.reading() as session:
         rows = [_row(letter) for (letter,) in wanted.select(session, query)]
     wanted.show(rows, COLUMNS)
+
+
+@queue.command("errors")
+@printing.as_json
+@pass_door
+def errors(door: Door, as_json: bool) -> None:
+    """Count what could not be applied in the last 24 hours, by kind of error."""
+    with door.reading() as session:
+        rows = [dataclasses.asdict(each) for each in dead_letters.list_failures(session)]
+    columns = {
+        "kind": "KIND",
+        "last_hour": "LAST HOUR",
+        "last_day": "24 HOURS",
+        "waiting": "OF THEM WAITING",
+    }
+    printing.listing(rows, columns, as_json=as_json)
 
 
 @queue.command("inspect")
@@ -150,6 +169,9 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "received": letter.received,
         "queue": letter.queue,
         "routing_key": letter.routing_key,
+        "backend": letter.cluster,
+        "event": letter.event,
+        "kind": letter.kind,
         "state": letter.state.value,
         "tries": letter.tries,
         "tried": letter.tried,

@@ -1,8 +1,9 @@
 """Who listens to the message bus, how they fare, and having them rest."""
 
+import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,6 +60,25 @@ def leave(session: Session, name: str) -> None:
 def list_all(session: Session) -> Sequence[ConsumerProcess]:
     """Every consumer that told of itself lately, by name; one statement."""
     return session.scalars(sa.select(ConsumerProcess).order_by(ConsumerProcess.name)).all()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lag:
+    """How old the oldest event of a cluster's last messages was when they came."""
+
+    seconds: float
+    at: dt.datetime
+
+
+def lags(processes: Iterable[ConsumerProcess]) -> Mapping[str, Lag]:
+    """How far behind each cluster is, by its name and whoever heard of it last."""
+    found: dict[str, Lag] = {}
+    for process in processes:
+        for cluster, (seconds, at) in (process.lags or {}).items():
+            lag = Lag(seconds, dt.datetime.fromisoformat(at))
+            if cluster not in found or found[cluster].at < lag.at:
+                found[cluster] = lag
+    return found
 
 
 def find_pause(session: Session) -> ConsumerPause | None:

@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,7 @@ from cloudweb.models import DeadLetter, LetterState, Outcome, QueueCount, utc_no
 
 LETTERS = cast(sa.Table, DeadLetter.__table__)
 _MAX_TRACEBACK = 8000
+_MAX_READ = 1_048_576
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,6 +30,64 @@ class Letter:
     body: bytes
     reason: str
     traceback: str = ""
+    kind: str = ""
+    """The class of what was raised when it was applied."""
+
+
+GIVEN_UP = "GivenUp"
+"""The kind of what the broker itself gave up."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failures:
+    """How many messages could not be applied, of one kind of failure: lately, and still waiting."""
+
+    kind: str
+    last_hour: int
+    last_day: int
+    waiting: int
+
+
+def list_failures(session: Session) -> Sequence[Failures]:
+    """The kinds of failures of the last 24 hours, most first; one statement."""
+    now = utc_now()
+
+    def how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+        return sa.func.sum(sa.case((condition, 1), else_=0))
+
+    count = sa.func.count()
+    rows = session.execute(
+        sa.select(
+            DeadLetter.kind,
+            how_many(DeadLetter.received > now - dt.timedelta(hours=1)),
+            count,
+            how_many(DeadLetter.state == LetterState.WAITING),
+        )
+        .where(DeadLetter.received > now - dt.timedelta(hours=24))
+        .group_by(DeadLetter.kind)
+        .order_by(count.desc(), DeadLetter.kind)
+    )
+    return [Failures(row[0], int(row[1]), row[2], int(row[3])) for row in rows]
+
+
+def list_kinds(session: Session) -> Sequence[str]:
+    """Every kind of failure that a letter here has; one statement."""
+    query = sa.select(DeadLetter.kind).where(DeadLetter.kind != "").distinct()
+    return session.scalars(query.order_by(DeadLetter.kind).limit(200)).all()
+
+
+def _said(body: bytes) -> tuple[str, str]:
+    """The cluster that a message names and what it tells of, as far as it can be read."""
+    try:
+        said = orjson.loads(body) if len(body) <= _MAX_READ else None
+    except orjson.JSONDecodeError:
+        said = None
+    if not isinstance(said, dict):
+        return "", ""
+    words = [said[key] for key in ("type", "operation") if isinstance(said.get(key), str)]
+    cluster = said.get("cluster")
+    named = texts.shown(cluster)[:255] if isinstance(cluster, str) else ""
+    return named, texts.shown(" ".join(words))[:100]
 
 
 def keep(session: Session, letters: Sequence[Letter]) -> int:
@@ -35,12 +95,16 @@ def keep(session: Session, letters: Sequence[Letter]) -> int:
     by_id = {letter.letter: letter for letter in letters}
     known = set(session.scalars(sa.select(LETTERS.c.letter).where(LETTERS.c.letter.in_(by_id))))
     new = [letter for name, letter in by_id.items() if name not in known]
+    said = {letter.letter: _said(letter.body) for letter in new}
     session.add_all(
         DeadLetter(
             letter=letter.letter,
             queue=letter.queue[:100],
             routing_key=texts.shown(letter.routing_key)[:255],
+            cluster=said[letter.letter][0],
+            event=said[letter.letter][1],
             body=letter.body,
+            kind=texts.shown(letter.kind)[:64],
             reason=texts.shown(letter.reason)[:1000] or "No reason was given.",
             traceback=texts.shown(letter.traceback)[-_MAX_TRACEBACK:],
         )
@@ -72,6 +136,9 @@ FIELDS = Fields(
     received=DeadLetter.received,
     queue=DeadLetter.queue,
     routing_key=DeadLetter.routing_key,
+    backend=DeadLetter.cluster,
+    event=DeadLetter.event,
+    kind=DeadLetter.kind,
     tries=DeadLetter.tries,
     tried=DeadLetter.tried,
     state=DeadLetter.state,
@@ -124,10 +191,16 @@ def note_applied(session: Session, identity: Identity, letter: DeadLetter) -> No
 
 
 def note_failed(
-    session: Session, identity: Identity, letter: DeadLetter, reason: str, traceback: str = ""
+    session: Session,
+    identity: Identity,
+    letter: DeadLetter,
+    kind: str,
+    reason: str,
+    traceback: str = "",
 ) -> None:
     """It could not be applied this time either: it stays, with the newest reason."""
     letter.tries, letter.tried = letter.tries + 1, utc_now()
+    letter.kind = kind[:64]
     letter.reason, letter.traceback = (
         texts.shown(reason)[:1000],
         texts.shown(traceback)[-_MAX_TRACEBACK:],

@@ -30,6 +30,8 @@ class ConsumerProcess(Base):
     """Since it told of itself before."""
     unacked: Mapped[int] = mapped_column(default=0)
     lag_s: Mapped[float | None] = mapped_column(sa.Double(), default=None)
+    lags: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """Of each cluster how old the oldest event of its last messages was, and when they came."""
     outcomes: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """What became of how many messages."""
 

@@ -11,6 +11,7 @@ from cloudweb.models.meta import (
     LongBytes,
     pk,
     reference,
+    str64,
     str255,
     table_args,
     utc_now,
@@ -33,13 +34,21 @@ class DeadLetter(Base):
     """
 
     __tablename__ = "dead_letters"
-    __table_args__ = table_args(sa.UniqueConstraint("letter"), sa.Index(None, "state", "id"))
+    __table_args__ = table_args(
+        sa.UniqueConstraint("letter"), sa.Index(None, "state", "id"), sa.Index(None, "received")
+    )
 
     id: Mapped[pk]
     letter: Mapped[str] = mapped_column(sa.String(36))
     queue: Mapped[str] = mapped_column(sa.String(100))
     routing_key: Mapped[str255]
+    cluster: Mapped[str255] = mapped_column(default="", server_default="")
+    """Which it is from, by its own word."""
+    event: Mapped[str] = mapped_column(sa.String(100), default="", server_default="")
+    """What it tells of: its type, and the opcode if it is about a job."""
     body: Mapped[bytes] = mapped_column(LongBytes)
+    kind: Mapped[str64] = mapped_column(default="", server_default="")
+    """The class of what was raised when it was last tried."""
     reason: Mapped[str] = mapped_column(sa.String(1000))
     traceback: Mapped[str] = mapped_column(sa.Text(), default="")
     state: Mapped[LetterState] = mapped_column(default=LetterState.WAITING)

@@ -50,6 +50,9 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             queue="ops",
             routing_key="op",
             body=b'{"type": "ganeti-op-status", "instance": "snf-12"}',
+            cluster="gnt-ath-01.example.org",
+            event="ganeti-op-status OP_INSTANCE_STARTUP",
+            kind="ImpossibleMessage",
             reason="It has no jobId.",
         )
         session.add(letter)

@@ -45,6 +45,8 @@ class DeadLetter:
     """A message that cannot be applied, and why."""
 
     delivery: Delivery
+    kind: str
+    """The class of what was raised."""
     reason: str
     traceback: str = ""
 
@@ -57,6 +59,8 @@ class Verdict:
     dead: list[DeadLetter]
     oldest: dt.datetime | None
     """The time of the oldest event that made sense."""
+    oldest_of: dict[str, dt.datetime]
+    """The same of each cluster that is named."""
 
 
 def keep(sessions: SessionFactory, letters: Sequence[Letter]) -> int:
@@ -90,7 +94,15 @@ def apply(sessions: SessionFactory, deliveries: Sequence[Delivery]) -> Verdict:
             if letter is not None:
                 dead.append(letter)
     oldest = min((event.time for event in events), default=None)
-    return Verdict(outcomes, dead, oldest)
+    return Verdict(outcomes, dead, oldest, _oldest_of(events))
+
+
+def _oldest_of(events: Sequence[Event]) -> dict[str, dt.datetime]:
+    found: dict[str, dt.datetime] = {}
+    for event in events:
+        if not isinstance(event, ProgressEvent) and event.cluster is not None:
+            found[event.cluster] = min(event.time, found.get(event.cluster, event.time))
+    return found
 
 
 def _read(
@@ -105,7 +117,7 @@ def _read(
             event = decode(delivery.body)
             check(event, latest)
         except Fault as fault:
-            dead.append(DeadLetter(delivery, fault.message))
+            dead.append(DeadLetter(delivery, type(fault).__name__, fault.message))
         else:
             heard.append((delivery, event))
     return heard, dead
@@ -130,9 +142,9 @@ def _apply_alone(
     except DatabaseAway:
         raise
     except Fault as fault:
-        return DeadLetter(delivery, fault.message)
+        return DeadLetter(delivery, type(fault).__name__, fault.message)
     except Exception as error:  # noqa: BLE001  (for the dead letters, with its traceback)
-        return DeadLetter(delivery, repr(error), traceback.format_exc())
+        return DeadLetter(delivery, type(error).__name__, repr(error), traceback.format_exc())
     return None
 
 

@@ -237,6 +237,7 @@ class Consumer:
                 return self._beside(link, work)
             except DatabaseAway as error:
                 AWAY.inc()
+                self._pulse.waited()
                 wait_s = pause.next()
                 log.warning(
                     "no database", extra={"error": str(error), "again_in_s": round(wait_s, 1)}

@@ -13,9 +13,10 @@ from pika.spec import Basic
 
 from cloudweb.backend.amqp.batch import DeadLetter, Delivery
 from cloudweb.backend.amqp.topology import DEAD_LETTERS, Topology, parameters
-from cloudweb.domain.dead_letters import Letter
+from cloudweb.domain.dead_letters import GIVEN_UP, Letter
 
 REASON = "x-cloudweb-reason"
+KIND = "x-cloudweb-kind"
 TRACEBACK = "x-cloudweb-traceback"
 LETTER = "x-cloudweb-letter"
 """Tells apart two letters with the same words from one that comes twice."""
@@ -98,6 +99,7 @@ class Link:
         if len(repr(headers)) > _MAX_FOREIGN_HEADERS:
             headers = {}
         headers[REASON] = letter.reason[:_MAX_REASON]
+        headers[KIND] = letter.kind
         headers[LETTER] = _letter_name(letter.delivery)
         if letter.traceback:
             headers[TRACEBACK] = letter.traceback[-_MAX_TRACEBACK:]
@@ -156,6 +158,7 @@ def letter_of(delivery: Delivery) -> Letter:
         delivery.body,
         str(headers.get(REASON, "")) or f"The broker gave it up: {_why(headers)}.",
         str(headers.get(TRACEBACK, "")),
+        str(headers.get(KIND, "")) if REASON in headers else GIVEN_UP,
     )
 
 

@@ -12,7 +12,7 @@ from cloudweb.domain.building import DiagnosticReport, ProgressEvent
 from cloudweb.domain.hearing_cards import CardsEvent
 from cloudweb.domain.states import NetworkEvent, NicReport, StatusEvent
 from cloudweb.domain.texts import shown
-from cloudweb.faults import ImpossibleMessage
+from cloudweb.faults import ImpossibleMessage, UnreadableMessage
 from cloudweb.models import MAX_ID, utc_now
 
 OP_STATUS = "ganeti-op-status"
@@ -42,19 +42,19 @@ def decode(body: bytes) -> Event:
         ImpossibleMessage: there is none; the sentence says why.
     """
     if len(body) > MAX_BYTES:
-        raise ImpossibleMessage(f"It is longer than {MAX_BYTES} bytes.")
+        raise UnreadableMessage(f"It is longer than {MAX_BYTES} bytes.")
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise ImpossibleMessage(f"It is not JSON: {error}.") from None
+        raise UnreadableMessage(f"It is not JSON: {error}.") from None
     if type(said) is not dict:
-        raise ImpossibleMessage("It is not a JSON object.")
+        raise UnreadableMessage("It is not a JSON object.")
     kind = said.get("type")
     if kind == OP_STATUS:
         return _status(said)
     read = _READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
-        raise ImpossibleMessage(f"Its type is none that agents send: {str(kind)[:50]!r}.")
+        raise UnreadableMessage(f"Its type is none that agents send: {str(kind)[:50]!r}.")
     return read(said)
 
 

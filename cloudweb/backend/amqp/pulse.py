@@ -17,6 +17,7 @@ from cloudweb.models import SessionFactory, unit_of_work, utc_now
 _log = logging.getLogger(__name__)
 _EVERY_S = 10.0
 _ASK_EVERY_S = 2.0
+_CLUSTERS = 100
 
 
 class Pulse:
@@ -30,6 +31,7 @@ class Pulse:
         self._last_message: dt.datetime | None = None
         self._messages = self._redelivered = self._before = 0
         self._lag_s: float | None = None
+        self._lags: dict[str, tuple[float, str]] = {}
         self._outcomes: collections.Counter[str] = collections.Counter()
         self._write_at = self._ask_at = 0.0
         self._written = time.monotonic()
@@ -56,6 +58,16 @@ class Pulse:
         self._outcomes["dead letter"] += len(verdict.dead)
         if verdict.oldest is not None:
             self._lag_s = max(0.0, (self._last_message - verdict.oldest).total_seconds())
+        for cluster, oldest in verdict.oldest_of.items():
+            lag_s = max(0.0, (self._last_message - oldest).total_seconds())
+            self._lags.pop(cluster, None)
+            self._lags[cluster] = (lag_s, self._last_message.isoformat())
+        while len(self._lags) > _CLUSTERS:
+            del self._lags[next(iter(self._lags))]
+
+    def waited(self) -> None:
+        """A batch had to wait for the database."""
+        self._outcomes["wait for the database"] += 1
 
     def beat(self, unacked: int = 0) -> None:
         """Tell how it goes, if that was some time ago; next time will do too."""
@@ -74,6 +86,7 @@ class Pulse:
             "per_second": (self._messages - self._before) / max(now - self._written, 0.1),
             "unacked": unacked,
             "lag_s": self._lag_s,
+            "lags": dict(self._lags),
             "outcomes": {str(name): count for name, count in self._outcomes.items() if count},
         }
         self._before, self._written = self._messages, now

@@ -24,12 +24,13 @@ def retry(session: Session, identity: Identity, letter_id: int) -> bool:
             check(event, hearing.latest_time())
             apply_in(session, [event])
     except Fault as fault:
-        dead_letters.note_failed(session, identity, letter, fault.message)
+        dead_letters.note_failed(session, identity, letter, type(fault).__name__, fault.message)
         return False
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError):
         raise
     except Exception as error:  # noqa: BLE001  (whatever it was: the letter stays and says so)
-        dead_letters.note_failed(session, identity, letter, repr(error), traceback.format_exc())
+        kind, trace = type(error).__name__, traceback.format_exc()
+        dead_letters.note_failed(session, identity, letter, kind, repr(error), trace)
         return False
     dead_letters.note_applied(session, identity, letter)
     return True

@@ -21,6 +21,18 @@ from cloudweb.views.dashboard.states import look
 _SHOWN_BYTES = 20_000
 _RECENT = 10
 
+_KINDS = {
+    "": "Not noted",
+    "UnreadableMessage": "Nothing that agents send",
+    "ImpossibleMessage": "Says what cannot be",
+    dead_letters.GIVEN_UP: "Given up by the broker",
+}
+
+
+def kind_of(kind: str) -> str:
+    """A kind of failure in words; the class of an exception stays as it is."""
+    return _KINDS.get(kind, kind)
+
 
 LETTERS = Listing(
     name="letters",
@@ -32,8 +44,8 @@ LETTERS = Listing(
     rows=dead_letters.rows,
     row=lambda letter: letter,
     key=lambda letter: letter.id,
-    search=(DeadLetter.routing_key, DeadLetter.reason),
-    hint="routing key, reason or id",
+    search=(DeadLetter.routing_key, DeadLetter.cluster, DeadLetter.event, DeadLetter.reason),
+    hint="routing key, backend, event, reason or id",
     choices={"state": ("State", {each.value: look(each).word for each in LetterState})},
     sort="-id",
     columns=(
@@ -42,11 +54,14 @@ LETTERS = Listing(
         Column("received", "Received", lambda letter: letter.received),
         Column("queue", "Queue", lambda letter: letter.queue),
         Column("routing_key", "Routing key", lambda letter: letter.routing_key, "name"),
+        Column("backend", "Backend", lambda letter: letter.cluster, "name"),
+        Column("event", "Event", lambda letter: letter.event, "name"),
+        Column("kind", "Kind of error", lambda letter: letter.kind, "name"),
         Column("tries", "Tries", lambda letter: letter.tries, "n"),
         Column("tried", "Last tried", lambda letter: letter.tried),
         Column("reason", "Why", lambda letter: letter.reason, "prose"),
     ),
-    shown=("state", "received", "queue", "tries", "reason"),
+    shown=("state", "received", "routing_key", "backend", "event", "kind", "reason", "tries"),
     nothing="No message is here that could not be applied.",
 )
 
@@ -63,6 +78,9 @@ def index(request: Request) -> Response:
         busy=False,
         pause=pause,
         processes=processes,
+        lags=consumers.lags(processes),
+        failures=dead_letters.list_failures(request.db),
+        kind_of=kind_of,
         states=states,
         overall=_overall(list(states.values())),
         clusters=[
@@ -153,7 +171,14 @@ def resume(request: Request) -> Response:
 )
 def index_letters(request: Request) -> Response:
     """GET /admin/queues/letters, .csv, .json: also what was applied or dropped."""
-    return lists.respond(request, LETTERS, up=[("Queues", "admin.queues")])
+    kinds = {kind: kind_of(kind) for kind in dead_letters.list_kinds(request.db)}
+    return lists.respond(
+        request,
+        LETTERS,
+        choices={"kind": ("Kind of error", kinds)},
+        up=[("Queues", "admin.queues")],
+        kind_of=kind_of,
+    )
 
 
 @view_config(route_name="admin.letter", request_method="GET", permission=Permission.DASHBOARD_VIEW)
@@ -164,6 +189,7 @@ def show(request: Request) -> Response:
         request,
         "letter",
         letter=letter,
+        kind=kind_of(letter.kind),
         body=_pretty(letter.body),
         cut=len(letter.body) > _SHOWN_BYTES,
         by=accounts.email_of(request.db, letter.settled_by_id),
@@ -192,6 +218,8 @@ def _preview(request: Request, verb: str) -> Preview:
         facts={
             "Queue": letter.queue,
             "Routing key": letter.routing_key,
+            "Backend": letter.cluster or "not said",
+            "Event": letter.event or "not said",
             "State": look(letter.state).word,
             "Tried": figures.plural(letter.tries, "time"),
             "Why it could not be applied": letter.reason,

@@ -30,6 +30,9 @@ def test_letters_are_listed_inspected_retried_and_dropped(
     assert cli.json("queue", "inspect", str(first))["body"] == "{"
     assert "It is no JSON." in cli("queue", "letters")
 
+    [counted] = cli.json("queue", "errors")
+    assert counted == {"kind": "", "last_hour": 2, "last_day": 2, "waiting": 2}
+
     tried = cli.run("queue", "retry", "--all", "--json")
     assert tried.exit_code == 1
     outcome = orjson.loads(tried.stdout)

@@ -20,6 +20,7 @@ COMMANDS = commands()
 
 READING = {
     *("list", "show", "inspect", "history", "current", "check", "diff", "place", "pins", "letters"),
+    "errors",
     *(
         "wait",
         "refresh",

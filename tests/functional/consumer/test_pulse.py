@@ -1,20 +1,23 @@
 """What a consumer tells of itself, and that it rests while somebody has it rest."""
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cloudweb import faults
-from cloudweb.domain import consumers, identity
+from cloudweb.domain import consumers, identity, states
 from cloudweb.domain.consumers import ConsumerState
 from cloudweb.models import ConsumerProcess, SessionFactory, unit_of_work, utc_now
 from cloudweb.settings import Settings
-from tests.functional.consumer.conftest import Bus
+from tests.functional.consumer.conftest import Bus, Fleet
 from tests.functional.processes import end, running, wait_for, write_ini
 
 CONSUMER = "cloudweb.backend.amqp.consumer"
 CLI = identity.system("cli")
+Make = Callable[..., Any]
 
 
 def told(sessions: SessionFactory) -> list[tuple[ConsumerProcess, ConsumerState]]:
@@ -35,6 +38,26 @@ def test_a_consumer_tells_of_itself_and_is_gone_when_it_ends(
         assert (row.error, row.messages) == ("", 0)
         assert end(process) == 0
     assert told(sessions) == []
+
+
+def test_it_tells_how_far_behind_each_cluster_is_and_how_each_message_failed(
+    bus: Bus, ini: Path, sessions: SessionFactory, make_fleet: Make
+) -> None:
+    fleet: Fleet = make_fleet(1)
+    good = fleet.message(fleet.servers[0], states.CREATE, "queued")
+    impossible = fleet.message(fleet.servers[0], states.CREATE, "running", jobId="7")
+    bus.publish(good, impossible, b"{")
+    with running(CONSUMER, ini):
+        wait_for(lambda: len(bus.dead_letters(sessions)) == 2)
+        wait_for(lambda: told(sessions)[0][0].lags, timeout_s=30)
+        [(row, _)] = told(sessions)
+    found = consumers.lags([row])[fleet.backend.name]
+    assert found.seconds > dt.timedelta(days=30).total_seconds(), "the event is of long ago"
+    letters = {each.kind: (each.cluster, each.event) for each in bus.dead_letters(sessions)}
+    assert letters == {
+        "ImpossibleMessage": (fleet.backend.name, f"ganeti-op-status {states.CREATE}"),
+        "UnreadableMessage": ("", ""),
+    }
 
 
 def test_without_a_broker_it_says_that_there_is_none(

@@ -1,6 +1,8 @@
 """The queues page: how full they are, and what is decided about dead letters."""
 
 import dataclasses
+import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +12,15 @@ import webtest
 
 from cloudweb.domain import consumers, dead_letters
 from cloudweb.domain.dead_letters import Letter
-from cloudweb.models import DeadLetter, LetterState, Role, SessionFactory, unit_of_work, utc_now
+from cloudweb.models import (
+    DeadLetter,
+    EventSource,
+    LetterState,
+    Role,
+    SessionFactory,
+    unit_of_work,
+    utc_now,
+)
 from cloudweb.settings import Settings
 from tests.applications import application
 
@@ -99,6 +109,62 @@ def test_a_silent_consumer_needs_somebody(
         dead_letters.note_counts(session, {"snf-events-op": (0, 1)})
         session.execute(sa.text("UPDATE queue_counts SET noted = '2020-01-01 00:00:00'"))
     assert "No consumer looks at" in app.get("/admin/")
+
+
+def test_failures_are_counted_by_kind_of_error_and_lead_to_their_letters(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory
+) -> None:
+    said = b'{"type": "ganeti-op-status", "operation": "OP_X", "cluster": "gnt.example.org"}'
+    kinds = ["ImpossibleMessage", "ImpossibleMessage", "KeyError", "GivenUp", "OldError"]
+    with unit_of_work(sessions) as session:
+        letters = [
+            Letter(f"{n:036}", "snf-events-op", "key", said, "so", kind=kind)
+            for n, kind in enumerate(kinds)
+        ]
+        dead_letters.keep(session, letters)
+        rows = session.scalars(sa.select(DeadLetter).order_by(DeadLetter.id)).all()
+        rows[1].received -= dt.timedelta(hours=2)
+        rows[1].state = LetterState.DROPPED
+        rows[4].received -= dt.timedelta(hours=25)
+    sign_in(Role.VIEWER)
+    page = app.get("/admin/queues")
+    shown = [
+        [cell.text.strip() for cell in row.find_all(["th", "td"])]
+        for row in page.html.find_all(id=re.compile("^failure-"))
+    ]
+    assert shown == [
+        ["Says what cannot be", "1", "2", "1"],
+        ["Given up by the broker", "1", "1", "1"],
+        ["KeyError", "1", "1", "1"],
+    ]
+    listed = page.click("Says what cannot be")
+    assert len(listed.html.find_all("code", string="ganeti-op-status OP_X")) == 2
+    assert "gnt.example.org" in listed
+    rows = app.get("/admin/queues/letters.json?filter=backend=gnt.example.org,kind=KeyError").json
+    assert [row["event"] for row in rows] == ["ganeti-op-status OP_X"]
+
+
+def test_how_far_behind_each_cluster_is_is_told_by_who_heard_last(
+    settings: Settings,
+    sessions: SessionFactory,
+    sign_in: Make,
+    make_backend: Make,
+    app: webtest.TestApp,
+) -> None:
+    backend = make_backend(event_source=EventSource.AGENTS)
+    silent = make_backend(event_source=EventSource.AGENTS)
+    earlier, later = utc_now() - dt.timedelta(minutes=1), utc_now()
+    with unit_of_work(sessions) as session:
+        for name, lag_s, at in (("a:1", 60.0, earlier), ("b:2", 0.25, later), ("c:3", None, None)):
+            lags = {backend.name: (lag_s, at.isoformat())} if at is not None else None
+            consumers.note(session, name, broker="rabbit", lags=lags)
+    sign_in(Role.VIEWER)
+    configured = dataclasses.replace(settings, amqp_hosts=("amqp://guest:x@rabbit:5672/",))
+    there = webtest.TestApp(application(configured, sessions=sessions), cookiejar=app.cookiejar)
+    page = there.get("/admin/queues").html
+    assert "0.2 s" in page.find(id=f"cluster-{backend.id}").text
+    assert not page.find(id=f"cluster-{silent.id}").find(string=re.compile(r"\d s"))
+    assert "Each message of the last 24 hours could be applied" in page.text
 
 
 CONSUMER = {"messages": 1234, "per_second": 2.5, "redelivered": 3, "lag_s": 0.4, "unacked": 7}

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from cloudweb.models import meta
+
 revision = "0046"
 down_revision = "0043"
 branch_labels = None
@@ -11,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("cluster_jobs", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("retry_id", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("retry_id", meta.BigId, nullable=True))
 
 
 def downgrade() -> None:
