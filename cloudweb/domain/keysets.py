@@ -12,7 +12,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from cloudweb.domain.filters import Sort
+from cloudweb.domain.filters import Column, Sort
 from cloudweb.models.meta import UtcDateTime
 
 COUNTED = 10_000
@@ -64,6 +64,11 @@ def counting(query: sa.Select[*tuple[Any, ...]]) -> sa.Select[int]:
 def count(session: Session, query: sa.Select[Any]) -> int:
     """How many rows there are, counted no further than COUNTED + 1; one statement."""
     return session.scalar(counting(query)) or 0
+
+
+def newest(session: Session, column: Column) -> Any:
+    """The highest there is of what only grows, None where there are no rows; one statement."""
+    return session.scalar(sa.select(sa.func.max(column)))
 
 
 # --- places -------------------------------------------------------------------------------------

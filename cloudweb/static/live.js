@@ -40,5 +40,14 @@
     time.textContent = date.toLocaleTimeString("en-GB", { timeZone: zone });
     say(status < 400 ? "As of" : "No longer refreshing; as of");
   });
+  // The link that shows what is new is gone once it has done so: its list has the focus then.
+  let asked = false;
+  document.addEventListener("click", (event) => { asked = event.target.closest("#newer") !== null; });
+  document.addEventListener("htmx:after:swap", () => {
+    if (!asked || document.activeElement !== document.body) return;
+    asked = false;
+    const list = document.querySelector("#live .frame");
+    if (list) list.focus({ preventScroll: true });
+  });
   document.addEventListener("htmx:error", () => say("Not refreshing now, will try again; as of"));
 })();

@@ -115,6 +115,7 @@ class World:
     owner: Any
     """Who has the first server."""
     furnished: dict[str, str]
+    make_server: Callable
     cookies: dict[str, str]
     """Of the pages that somebody else than the administrator is shown: whose session."""
 
@@ -122,6 +123,11 @@ class World:
         """Change a row behind the browser's back."""
         with unit_of_work(self.sessions) as session:
             session.execute(sa.update(table).where(table.id == row_id).values(**values))
+
+    def another_server(self, name: str) -> Server:
+        """Somebody makes one more server."""
+        made: Server = self.make_server(backend=self.backend, name=name, state=OperState.STOPPED)
+        return made
 
     def rows(self, table: Any) -> list[Any]:
         """Every row of a table, by id."""
@@ -322,6 +328,7 @@ def world(
         chania,
         owners[0],
         furnished | peopled,
+        make_server,
         cookies,
     )
 

@@ -33,6 +33,41 @@ def test_refreshing_keeps_ticks_place_and_page(browse: Callable, world: Any) -> 
     assert page.url.endswith("/admin/vms?sort=name&per_page=25")
 
 
+def test_new_rows_wait_until_they_are_asked_for(browse: Callable, world: Any) -> None:
+    page = browse(viewport={"width": 900, "height": 400}).open("/admin/vms?sort=name")
+    page.clock.install()
+    page.reload()
+    page.get_by_label("Choose wiki", exact=True).check()
+    page.locator("tr", has_text="mail").get_by_role("link", name="mail").focus()
+    before = page.locator("tbody tr").all_inner_texts()
+    world.another_server(name="a-new-one")
+    page.clock.fast_forward(11_000)
+    new = page.get_by_role("link", name="1 new, show")
+    new.wait_for()
+    assert page.locator("tbody tr").all_inner_texts() == before
+    assert page.evaluate("document.activeElement.textContent") == "mail"
+    page.clock.fast_forward(11_000)
+    page.wait_for_timeout(200)
+    assert page.locator("tbody tr").count() == len(before)
+    new.focus()
+    page.keyboard.press("Enter")
+    page.locator("tr", has_text="a-new-one").wait_for()
+    assert new.count() == 0
+    assert page.get_by_label("Choose wiki", exact=True).is_checked()
+    assert page.evaluate("document.activeElement.className") == "frame"
+    world.another_server(name="b-new-one")
+    page.clock.fast_forward(11_000)
+    page.get_by_role("link", name="1 new, show").wait_for()
+    assert page.locator("tbody tr").count() == len(before) + 1
+
+
+def test_new_rows_are_shown_without_scripts(browse: Callable, world: Any) -> None:
+    page = browse(java_script_enabled=False).open("/admin/vms?sort=name")
+    world.another_server(name="a-new-one")
+    page.get_by_role("link", name="Refresh").click()
+    page.locator("tr", has_text="a-new-one").wait_for()
+
+
 def test_an_operation_goes_its_way_before_ones_eyes(browse: Callable, world: Any) -> None:
     world.change(Operation, world.running.id, state=OperationState.PENDING)
     page = browse().open(f"/admin/operations/{world.running.id}")

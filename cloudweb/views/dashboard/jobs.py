@@ -44,6 +44,7 @@ JOBS = Listing(
         "since": ("Since", {"10m": "10 minutes", "1h": "an hour", "6h": "6 hours"}),
     },
     sort="-received,backend,job",
+    grows="received",
     columns=(
         Column("job", "Job", lambda row: row.job.job_id),
         Column("status", "Status", lambda row: row.job.status),

@@ -1,6 +1,7 @@
 """The dashboard's one list: filtered, sorted, paged, exported, and all of that in its address."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -13,81 +14,26 @@ from sqlalchemy.orm import Session
 
 from cloudweb import faults
 from cloudweb.domain import filters, keysets, saved_views
-from cloudweb.domain.filters import Field, Fields, Kind, Sort, Term
+from cloudweb.domain.filters import Field, Kind, Sort, Term
 from cloudweb.domain.saved_views import ViewRow
-from cloudweb.models import MAX_ID, unit_of_work
+from cloudweb.models import unit_of_work
 from cloudweb.views.dashboard import pages
 from cloudweb.views.dashboard.exports import export
+from cloudweb.views.dashboard.listing import Column, Listing
+
+__all__ = ["PER_PAGE", "Asked", "Chip", "Column", "Listing", "hints_of", "respond"]
 
 PER_PAGE = (25, 50, 100, 200)
 _DEFAULT_PER_PAGE = 50
 _LONGEST = 500
 _MOST_SORTS = 4
 _OWN = ("q", "filter", "sort", "per_page", "after", "cols", "view")
-_NOT_OURS = ("undo",)
+_UP_TO = "upto"
+"""What a list that refreshes itself asks with: the newest row there was when it was opened."""
+_NOT_OURS = ("undo", _UP_TO)
 _NO_FILTERS = ("sort", "per_page", "after", "cols", "view")
 _ALL = "all"
 _ANY = "any"
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-    """A column: what it is called, what exports say of a row, and how its cells look (a class)."""
-
-    name: str
-    label: str
-    value: Callable[[Any], object]
-    css: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Listing:
-    """What is particular to one list.
-
-    ``rows`` is every row, ``row`` makes the row of what it selects, ``key`` names it in the page.
-    ``search`` are the columns in which a text is looked for; a number is also looked for in
-    ``id``. ``choices`` are the fields that have a menu of their own, with the values' words.
-    ``unless_asked`` are filters that hold until one on the same field is given. ``enrich`` adds
-    to the rows of a page what no one statement gives. The template
-    ``partials/<name>`` draws the cells.
-    """
-
-    name: str
-    title: str
-    one: str
-    many: str
-    fields: Fields
-    columns: tuple[Column, ...]
-    rows: Callable[[], Any]
-    row: Callable[..., Any]
-    key: Callable[[Any], object]
-    search: tuple[filters.Column, ...] = ()
-    hint: str = ""
-    choices: Mapping[str, tuple[str, Mapping[str, str]]] = dataclasses.field(default_factory=dict)
-    unless_asked: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    enrich: Callable[[Request, Session, Sequence[Any]], Sequence[Any]] | None = None
-    sort: str = "id"
-    shown: tuple[str, ...] = ()
-    """The columns a page has when none are chosen; empty for all, which files always have."""
-    section: str = ""
-    nothing: str = ""
-
-    @property
-    def route(self) -> str:
-        """The list's route."""
-        return f"admin.{self.name}"
-
-    def matches(self, text: str) -> sa.ColumnElement[bool]:
-        """Whether a row has the text, or is the one of this number."""
-        places = [column.icontains(text, autoescape=True) for column in self.search]
-        if text.isascii() and text.isdigit() and int(text) <= MAX_ID and "id" in self.fields:
-            places.append(self.fields["id"].column == int(text))
-        return sa.or_(*places)
-
-    def make_rows(self, request: Request, session: Session, found: Sequence[Any]) -> Sequence[Any]:
-        """The rows of what was selected, whole."""
-        rows = [self.row(*each) for each in found]
-        return self.enrich(request, session, rows) if self.enrich and rows else rows
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,6 +65,9 @@ class Asked:
             text = _one_line(",".join(values) if name == "cols" else values[0])
             if text:
                 self._given[name] = _first_word(listing.fields.get(name), text)
+        self.up_to = _up_to(request, listing)
+        self.newer = 0
+        """How many rows have come since, that wait to be shown."""
         self.error = ""
         self.terms: list[Term] = []
         self.conditions: list[sa.ColumnElement[bool]] = []
@@ -159,6 +108,19 @@ class Asked:
         """The rows that are asked for, of all pages."""
         query: sa.Select[Any] = self.listing.rows().where(*self._within, *self.conditions)
         return query
+
+    @property
+    def shown_query(self) -> sa.Select[Any]:
+        """The same without what has come since the page was opened, if it refreshes itself."""
+        if self.up_to is None or self.listing.newest is None:
+            return self.query
+        return self.query.where(self.listing.newest.column <= self.up_to)
+
+    def count_newer(self, session: Session) -> int:
+        """How many rows have come since the page was opened; at most one statement."""
+        if self.up_to is None or self.listing.newest is None or self.text("after"):
+            return 0
+        return keysets.count(session, self.query.where(self.listing.newest.column > self.up_to))
 
     @property
     def kept(self) -> dict[str, str]:
@@ -207,6 +169,15 @@ class Asked:
         values = {**self._given, **changes}
         query = {key: str(value) for key, value in values.items() if value not in (None, "")}
         return self.path(self.listing.route, _query=query)
+
+    @property
+    def poll_url(self) -> str:
+        """Where the list is asked for again: no newer rows than it has now."""
+        query = [(k, v) for k, v in self.request.GET.items() if k not in _NOT_OURS]
+        if self.up_to is not None:
+            query.append((_UP_TO, _written(self.up_to)))
+        path: str = self.request.path
+        return f"{path}?{urlencode(query)}" if query else path
 
     def export_url(self, notation: str) -> str:
         """The whole list as filtered and sorted, as a file."""
@@ -273,6 +244,23 @@ class Asked:
         return hints_of(self.listing)
 
 
+def _up_to(request: Request, listing: Listing) -> int | dt.datetime | None:
+    """The newest row to be shown, where a part that refreshes itself names one."""
+    given = request.GET.get(_UP_TO, "")
+    if request.headers.get("HX-Request") != "true" or listing.newest is None:
+        return None
+    if listing.newest.kind is Kind.TIME:
+        try:
+            return dt.datetime.fromisoformat(given).replace(tzinfo=dt.UTC)
+        except ValueError:
+            return None
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+
+
+def _written(newest: int | dt.datetime) -> str:
+    return str(newest) if isinstance(newest, int) else newest.replace(tzinfo=None).isoformat()
+
+
 def _first_word(field: Field | None, text: str) -> str:
     """Of the words for one value the first, which is the menu's."""
     if field is None or text not in field.words:
@@ -327,9 +315,13 @@ def respond(
         if own:
             return _open_view(request, str(own[0].id))
     shown = keysets.page(
-        request.db, asked.query, asked.sorts, after=asked.text("after"), limit=asked.per_page
+        request.db, asked.shown_query, asked.sorts, after=asked.text("after"), limit=asked.per_page
     )
     rows = listing.make_rows(request, request.db, shown.rows)
+    if asked.up_to is not None:
+        asked.newer = asked.count_newer(request.db)
+    elif rows and listing.newest is not None:
+        asked.up_to = keysets.newest(request.db, listing.newest.column)
     return pages.show_live(
         request,
         listing.name.replace(".", "_"),
@@ -340,6 +332,7 @@ def respond(
         listing=listing,
         rows=rows,
         total=_total(request, asked, shown),
+        poll=asked.poll_url,
         more=asked.url(after=shown.following) if shown.following else None,
         first=asked.url(after=None) if asked.text("after") else None,
         sizes=PER_PAGE,
@@ -371,7 +364,7 @@ def _total(request: Request, asked: Asked, shown: keysets.Page) -> int:
     """How many rows match; what one page holds need not be counted again."""
     if shown.following is None and not asked.text("after"):
         return len(shown.rows)
-    return keysets.count(request.db, asked.query)
+    return keysets.count(request.db, asked.shown_query)
 
 
 def _every_row(

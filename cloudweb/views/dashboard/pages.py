@@ -13,7 +13,7 @@ from pyramid.renderers import render
 from pyramid.request import Request
 from pyramid.response import Response
 
-from cloudweb.domain import terms_languages, undos
+from cloudweb.domain import forms, terms_languages, undos
 from cloudweb.domain.preferences import Looks
 from cloudweb.models import utc_now
 from cloudweb.security import Permission, allows
@@ -67,20 +67,24 @@ def show_live(
     *,
     busy: bool,
     page: str = "",
+    poll: str = "",
     status: int = 200,
     **values: Any,
 ) -> Response:
     """A page whose ``partials/<template>`` refreshes by itself: often while ``busy``.
 
-    ``page`` is the template around it, if that has another name.
+    ``page`` is the template around it, if that has another name; ``poll`` where the part is asked
+    for, if not at the page's address.
 
     Asked by the refreshing part itself it is that part alone, or 304 when nothing changed.
     """
     known = _person(request) | {"now": utc_now()} | values
     part = render(f"{_TEMPLATES}/partials/{template}.jinja2", known, request)
     tag = hashlib.sha256(f"{busy}{request.under_way}{part}".encode()).hexdigest()[:32]
-    poll = {"every_s": _BUSY_S if busy else _QUIET_S, "tag": tag}
-    poller = render(f"{_TEMPLATES}/partials/poll.jinja2", poll, request)
+    every_s = _BUSY_S if busy else _QUIET_S
+    polled = {"every_s": every_s, "tag": tag, "url": poll or request.path_qs}
+    polled["id"] = forms.token(every_s, polled["url"])[:8]
+    poller = render(f"{_TEMPLATES}/partials/poll.jinja2", polled, request)
     if request.headers.get("HX-Request") == "true":
         if request.headers.get("HX-PTag") == tag:
             response = Response(status=304)

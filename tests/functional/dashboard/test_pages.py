@@ -287,6 +287,45 @@ def test_a_part_that_has_not_changed_is_not_sent_again(
     assert "Shut down" in app.get("/admin/operations", headers=asks, status=200)
 
 
+def test_a_list_that_refreshes_itself_says_how_many_rows_are_new_and_waits(
+    app: webtest.TestApp, sign_in: Callable, world: Any, make_operation: Callable
+) -> None:
+    sign_in()
+    make_operation(world, opcode="OP_INSTANCE_REBOOT")
+    asks = {"HX-Request": "true"}
+    polled = _polled(app.get("/admin/operations?open=yes"))
+    assert "upto=" in polled
+    new = make_operation(world, opcode="OP_INSTANCE_SHUTDOWN")
+    part = app.get(polled, headers=asks)
+    assert "1 new, show" in part
+    assert "Shut down" not in part
+    assert _polled(part) == polled
+    part = app.get(part.html.find(id="newer")["hx-get"], headers=asks)
+    assert f'id="operations-{new.id}"' in part
+    assert "new, show" not in part
+    assert _polled(part) != polled
+
+
+def test_nothing_waits_where_a_list_is_empty_or_somebody_else_wrote_its_address(
+    app: webtest.TestApp, sign_in: Callable, world: Any, make_operation: Callable
+) -> None:
+    sign_in()
+    empty = _polled(app.get("/admin/operations?state=canceled"))
+    assert "upto=" not in empty
+    operation = make_operation(world, opcode="OP_INSTANCE_REBOOT")
+    for upto in ("0", "x", "9" * 40, ""):
+        page = app.get(f"/admin/operations?upto={upto}", status=200)
+        assert f'id="operations-{operation.id}"' in page
+    for upto in ("x", "9" * 40, ""):
+        path = f"/admin/operations?upto={upto}"
+        assert f'id="operations-{operation.id}"' in app.get(path, headers={"HX-Request": "true"})
+        app.get(f"/admin/jobs?upto={upto}", headers={"HX-Request": "true"}, status=200)
+
+
+def _polled(page: Any) -> str:
+    return str(page.html.find("span", attrs={"hx-trigger": True})["hx-get"])
+
+
 def test_a_quiet_page_asks_seldom(
     app: webtest.TestApp, sign_in: Callable, make_server: Callable
 ) -> None:
