@@ -98,7 +98,7 @@ MEANINGS = {
     Permission.SERVER_ACT: "start, shut down, reboot, suspend, lock a VM; mail its owner",
     Permission.SERVER_DESTROY: "destroy a VM",
     Permission.SERVER_MOVE: "move a VM to another node, empty a node, change its role",
-    Permission.BACKEND_DRAIN: "drain, undrain a backend, make it public or not, "
+    Permission.BACKEND_DRAIN: "refresh, drain, undrain a backend, make it public or not, "
     "take it offline and back",
     Permission.BACKEND_ADOPT: "adopt a whole cluster",
     Permission.BACKEND_MANAGE: "add a backend, change how it is reached",

@@ -23,6 +23,10 @@ class Breaker:
         """How long to leave the cluster alone yet; 0 or less when it may be asked."""
         return self._until - time.monotonic()
 
+    def forgive(self) -> None:
+        """Somebody says that it is worth asking it again."""
+        self._until = 0.0
+
     def failed(self) -> None:
         """It did not answer."""
         with self._lock:

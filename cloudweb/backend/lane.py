@@ -3,6 +3,7 @@
 Nothing here waits for another cluster, and no transaction is open while the network is used.
 """
 
+import datetime as dt
 import logging
 import random
 import threading
@@ -67,6 +68,7 @@ class Lane:
             for n in range(max(1, settings.worker_lane_threads))
         ]
         self._refresh_at = self._compare_at = self._jobs_at = 0.0
+        self._refresh_asked: dt.datetime | None = None
         agents = target.event_source is EventSource.AGENTS
         self._compare_every_s = settings.worker_refresh_s if agents else settings.worker_compare_s
         self._comparison = Comparison(target.id, target.name, sessions, settings)
@@ -88,6 +90,13 @@ class Lane:
     def refresh_soon(self) -> None:
         """The cluster was changed: look at it as a whole when next following."""
         self._refresh_at = self._compare_at = self._jobs_at = 0.0
+
+    def refresh_asked(self, at: dt.datetime | None) -> None:
+        """Somebody asked for it then, if at all: done once for each time."""
+        if at is not None and at != self._refresh_asked:
+            self._refresh_asked = at
+            self._breaker.forgive()
+            self.refresh_soon()
 
     def stop(self) -> None:
         """End after what is under way; ``join`` waits for it."""

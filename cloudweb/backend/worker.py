@@ -97,7 +97,9 @@ class Worker:
 
     def _look(self) -> None:
         try:
-            self._match_lanes(self._targets())
+            backends = self._backends()
+            self._match_lanes(self._targets(backends))
+            self._pass_on(backends)
             self._decide()
             self._tidy()
             comparing.check_pools(self._sessions, every_s=self._settings.reconcile_every_s)
@@ -166,9 +168,17 @@ class Worker:
                 _log.info("audit sealed", extra={"head": str(done)})
             waiting = done is not None and done.is_full
 
-    def _targets(self) -> dict[int, Target]:
+    def _backends(self) -> Sequence[Backend]:
         with unit_of_work(self._sessions, write=False) as session:
-            backends = [b for b in fleet.list_all(session) if not b.offline]
+            return [b for b in fleet.list_all(session) if not b.offline]
+
+    def _pass_on(self, backends: Sequence[Backend]) -> None:
+        """Tell the lanes for which of them somebody wants newer figures."""
+        for backend in backends:
+            if lane := self._lanes.get(backend.id):
+                lane.refresh_asked(backend.refresh_asked)
+
+    def _targets(self, backends: Sequence[Backend]) -> dict[int, Target]:
         targets = {}
         for backend in backends:
             target = self._target(backend)

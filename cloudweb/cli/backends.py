@@ -53,6 +53,7 @@ _KEYS = (
         "state_reason",
         "state_since",
         "drained_until",
+        "refresh_asked",
         "hypervisor",
     ),
     *("disk_templates", "ganeti_version", "memory_total_mb", "memory_free_mb"),

@@ -1,6 +1,7 @@
 """``cloudweb backend add|modify|refresh``: what has to do with how clusters are reached."""
 
 import datetime as dt
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any
@@ -149,10 +150,13 @@ def modify(
     metavar="MINUTES",
     help="Leave out those that were asked since.",
 )
+@click.option("--later", is_flag=True, help="Only have the worker ask them, at once.")
 @dry_run
 @printing.as_json
 @pass_door
-def refresh(door: Door, keys: tuple[str, ...], older_than: int | None, as_json: bool) -> None:
+def refresh(
+    door: Door, keys: tuple[str, ...], older_than: int | None, later: bool, as_json: bool
+) -> None:
     """Ask clusters how they are; all that are not offline, if none is named.
 
     They are asked at the same time. One that does not answer is marked so; the status is 1.
@@ -167,6 +171,9 @@ def refresh(door: Door, keys: tuple[str, ...], older_than: int | None, as_json: 
     if older_than is not None:
         since = utc_now() - dt.timedelta(minutes=older_than)
         chosen = [each for each in chosen if each.refreshed is None or each.refreshed < since]
+    if later:
+        _have_asked(door, chosen, as_json=as_json)
+        return
     rows, failures = [], []
     with ThreadPoolExecutor(MAX_BACKENDS) as threads:
         answers = threads.map(_ask, (clusters.target(door, each) for each in chosen), repeat(door))
@@ -179,6 +186,19 @@ def refresh(door: Door, keys: tuple[str, ...], older_than: int | None, as_json: 
     printing.listing(rows, COLUMNS, as_json=as_json)
     if failures:
         raise Refused("; ".join(failures))
+
+
+def _have_asked(door: Door, chosen: Sequence[Backend], *, as_json: bool) -> None:
+    """Leave it to the worker."""
+    names = [each.name for each in chosen]
+    with door.changing() as session:
+        asked = [
+            each.name
+            for each in sorted(chosen, key=lambda each: each.id)
+            if fleet.ask_refresh(session, door.identity, fleet.get(session, each.id))
+        ]
+    said = f"The worker is about to ask {', '.join(names) or 'no cluster'}."
+    printing.done(said, {"backends": names, "asked": asked}, as_json=as_json)
 
 
 def _ask(wanted: Target, door: Door) -> ClusterReport | RapiError:

@@ -311,6 +311,23 @@ def remove(session: Session, identity: Identity, backend: Backend, *, reason: st
     return left
 
 
+def ask_refresh(session: Session, identity: Identity, backend: Backend) -> bool:
+    """Have the worker ask the cluster how it is, at once; False if it is about to anyway.
+
+    Raises Conflict for one that is offline.
+    """
+    session.flush()  # a refresh would undo what was changed before
+    session.refresh(backend, with_for_update=True)
+    if backend.offline:
+        raise faults.Conflict(f"{backend.name} is offline: it is not to be contacted.")
+    if backend.refresh_asked is not None and backend.unreachable_since is None:
+        return False
+    backend.refresh_asked = utc_now()
+    audit.record(session, identity, "backend:refresh", "backend", backend.id, name=backend.name)
+    operations.announce(session, backend.id, refresh=True)
+    return True
+
+
 def refresh(session: Session, backend: Backend, report: ClusterReport) -> None:
     """Keep what a cluster said of itself, and that it answered.
 
@@ -334,7 +351,7 @@ def refresh(session: Session, backend: Backend, report: ClusterReport) -> None:
     backend.nodes_total = report.nodes_total
     backend.nodes_up = report.nodes_up
     backend.certificate_ends = report.certificate_ends
-    backend.refreshed = utc_now()
+    backend.refreshed, backend.refresh_asked = utc_now(), None
     nodes.keep(session, backend, report.nodes)
     note_answered(backend)
 

@@ -80,6 +80,8 @@ class Backend(Base):
     nodes_total: Mapped[int] = mapped_column(default=0)
     nodes_up: Mapped[int] = mapped_column(default=0)
     refreshed: Mapped[dt.datetime | None]
+    refresh_asked: Mapped[dt.datetime | None]
+    """When somebody asked for newer figures than there are; None once they are there."""
     certificate_ends: Mapped[dt.datetime | None]
     """How long the certificate is good with which the cluster answered then."""
     jobs_read: Mapped[dt.datetime | None]

@@ -38,6 +38,7 @@ _ROUTES = {
     "admin.backend.remove": f"/admin/backends/{_ID}/remove",
     "admin.backend.drain": f"/admin/backends/{_ID}/drain",
     "admin.backend.undrain": f"/admin/backends/{_ID}/undrain",
+    "admin.backend.refresh": f"/admin/backends/{_ID}/refresh",
     "admin.backend.restrict": f"/admin/backends/{_ID}/restrict",
     "admin.backend.publish": f"/admin/backends/{_ID}/publish",
     "admin.backend.offline": f"/admin/backends/{_ID}/offline",

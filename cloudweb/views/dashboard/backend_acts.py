@@ -266,3 +266,19 @@ def go_online(request: Request) -> Response:
         return _back(request, done="online")
 
     return acts.respond(request, make, do)
+
+
+@view_config(
+    route_name="admin.backend.refresh",
+    request_method="POST",
+    permission=Permission.BACKEND_DRAIN,
+)
+def refresh(request: Request) -> Response:
+    """POST /admin/backends/{id}/refresh: the worker asks the cluster, as soon as it can."""
+
+    def do() -> str:
+        backend = fleet.get(request.db, int(request.matchdict["id"]))
+        fleet.ask_refresh(request.db, request.identity, backend)
+        return _back(request)
+
+    return acts.at_once(request, do)

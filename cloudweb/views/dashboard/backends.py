@@ -16,6 +16,7 @@ from cloudweb.domain import (
     flavors,
     fleet,
     fleet_lists,
+    forms,
     nodes,
     operation_lists,
 )
@@ -89,7 +90,7 @@ def index(request: Request) -> Response:
     return lists.respond(
         request,
         BACKENDS,
-        busy=lambda _rows: busy,
+        busy=lambda rows: busy or any(row.backend.refresh_asked for row in rows),
         condition=lambda backend: _condition(request, backend),
     )
 
@@ -108,8 +109,14 @@ def show(request: Request) -> Response:
     return pages.show_live(
         request,
         "backend",
-        busy=any(row.operation.state in OPEN_STATES for row in recent),
+        busy=backend.refresh_asked is not None
+        or any(row.operation.state in OPEN_STATES for row in recent),
         backend=backend,
+        # It stays while the backend does: what refreshes itself is the same until something moves.
+        key=forms.token(
+            *(request.identity.user_id, backend.id, str(backend.refreshed)),
+            str(backend.refresh_asked),
+        ),
         condition=_condition(request, backend),
         state_by=accounts.email_of(request.db, backend.state_by_id),
         servers=promised.servers,

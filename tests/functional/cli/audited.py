@@ -38,8 +38,8 @@ SECOND = "n2.example.org"
 NOBODY = ("nobody@example.org",)
 NOTHING = (999_999,)
 
-EXEMPT = {"agents install", "backend refresh"}
-"""What works on a node, which has no database; what only reads anew what a cluster has."""
+EXEMPT = {"agents install"}
+"""What works on a node, which has no database."""
 
 Arguments = Sequence[object]
 
@@ -380,6 +380,9 @@ ROWS: dict[str, Row] = {
     "backend publish": _row(
         lambda s: (s.backend(public=False).id,), "backend:publish", details=MOVED
     ),
+    "backend refresh": _row(
+        lambda s: (s.backend().id, "--later"), "backend:refresh", details="name"
+    ),
     "backend restrict": _row(lambda s: (s.backend().id,), "backend:restrict", details=MOVED),
     "backend remove": _row(
         lambda s: (s.backend(drained=True).id,), "backend:remove", details="name"
@@ -614,6 +617,7 @@ REFUSED: dict[str, Callable[[Site], Arguments]] = {
     "backend online": _always("nowhere"),
     "backend pin": _always("nowhere", "--user", EMAIL),
     "backend publish": _always("nowhere"),
+    "backend refresh": _always("nowhere", "--later"),
     "backend restrict": _always("nowhere"),
     "backend remove": lambda s: (s.server().backend_id,),
     "backend undrain": _always("nowhere"),
