@@ -6,7 +6,7 @@ from alembic import op
 from cloudweb.models import meta
 
 revision = "0044"
-down_revision = "0045"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 
