@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import sqlalchemy.exc
 import sqlalchemy.orm.exc
 from pyramid.config import Configurator
-from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken, PredicateMismatch
+from pyramid.exceptions import BadCSRFToken, PredicateMismatch
 from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound, HTTPSeeOther
 from pyramid.renderers import render
 from pyramid.request import Request
@@ -179,7 +179,7 @@ def _translate(error: HTTPException, request: Request) -> faults.Fault:
     if isinstance(error, HTTPNotFound):
         # An unknown URL of the API is a bad request, as its documentation has it.
         return faults.BadRequest("Not found.") if api else faults.ItemNotFound("Page not found.")
-    if isinstance(error, (BadCSRFToken, BadCSRFOrigin)):
+    if isinstance(error, BadCSRFToken):
         return faults.BadRequest("The form is too old or came from elsewhere. Load it again.")
     if error.status_code >= 500:
         return faults.ComputeFault(details=f"Request {request.request_id}")

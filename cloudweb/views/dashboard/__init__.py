@@ -1,12 +1,12 @@
 """The operators' dashboard: plain pages at ``/admin``, each complete without a script."""
 
 from pyramid.config import Configurator
-from pyramid.csrf import CookieCSRFStoragePolicy
 from pyramid.request import Request
 
 from cloudweb.resources.admin import AdminContext
 from cloudweb.security import is_api
 from cloudweb.views.dashboard import pages, statics
+from cloudweb.views.dashboard.forgery import FormsOfOurs
 
 _ID = r"{id:\d{1,18}}"
 _NODE = r"{node:[A-Za-z0-9._-]{1,255}}"
@@ -173,14 +173,16 @@ def includeme(config: Configurator) -> None:
     """Routes, files, protection against forged forms, and the headers of every page."""
     secure = config.registry["cloudweb.settings"].session_cookie_secure
     config.set_csrf_storage_policy(
-        CookieCSRFStoragePolicy(
+        FormsOfOurs(
             cookie_name="__Host-csrf" if secure else "csrf",
             secure=secure,
             httponly=True,
             samesite="Lax",
         )
     )
-    config.set_default_csrf_options(require_csrf=True, callback=_cookie_is_credential)
+    config.set_default_csrf_options(
+        require_csrf=True, callback=_cookie_is_credential, check_origin=False
+    )
     exports = {
         f"admin.{name}.export": _ROUTES[f"admin.{name}"] + ".{notation:csv|json}" for name in _LISTS
     }

@@ -26,7 +26,8 @@ def make_client(settings: Settings, sessions: SessionFactory) -> Callable[..., w
     def make(**changes: Any) -> webtest.TestApp:
         changed = dataclasses.replace(settings, **changes)
         # Where all is encrypted, forms must come from here.
-        environ = {"wsgi.url_scheme": "https", "HTTP_ORIGIN": "https://localhost"}
+        origin = {"HTTP_HOST": "localhost", "HTTP_ORIGIN": "https://localhost"}
+        environ = {"wsgi.url_scheme": "https", **origin}
         return webtest.TestApp(make_app(changed, sessions=sessions), extra_environ=environ)
 
     return make
@@ -107,6 +108,7 @@ def test_a_mailed_link_leads_here_whatever_host_the_request_names(
     form = app.get("/account/forgotten").form
     form["email"] = email
     forged = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
+    forged |= {"Origin": "http://evil.example"}
     form.submit(headers=forged | {"Cookie": f"csrf={app.cookies['csrf']}"}, status=303)
     [(_, _, text)] = mails(sessions, sealer)
     assert f"{settings.public_url}/account/link?key=" in text
@@ -227,3 +229,84 @@ def test_a_cookie_opens_no_api_and_a_token_no_page(
     app.get("/api/v1.1/servers", status=401)
     app.reset()
     assert "/admin/login" in app.get("/account", headers=person.headers, status=303).location
+
+
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://localhost.evil.example"},
+    {"Origin": "http://localhost:8080"},
+    {"Origin": "http://[", "Referer": "http://localhost/account"},
+    {"Origin": "http://localhost https://evil.example"},
+    {"Referer": "https://evil.example/?http://localhost/account"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_a_form_of_another_site_does_nothing_though_it_has_the_right_token(
+    headers: dict[str, str],
+    signed_in: bool,
+    app: webtest.TestApp,
+    make_user: Callable,
+    sessions: SessionFactory,
+) -> None:
+    person = make_user(password=PASSWORD)
+    if signed_in:
+        sign_in(app, person.user.email, status=303)
+        form = next(f for f in app.get("/account").forms.values() if f.action == "/account/tokens")
+        form["name"] = "laptop"
+    else:
+        form = app.get("/admin/login").form
+        form["email"], form["password"] = person.user.email, PASSWORD
+    assert "came from elsewhere" in form.submit(headers=headers, status=400)
+    with unit_of_work(sessions, write=False) as session:
+        assert len(session.scalars(sa.select(Token)).all()) == 1
+        assert len(session.scalars(sa.select(WebSession)).all()) == int(signed_in)
+
+
+@pytest.mark.parametrize(
+    ("headers", "host"),
+    [
+        ({}, "localhost"),
+        ({"Origin": "http://LOCALHOST"}, "localhost"),
+        ({"Origin": "http://localhost"}, "localhost:80"),
+        ({"Referer": "http://localhost/admin/login"}, "localhost"),
+        ({"Origin": "http://cloud.example.org:8080"}, "cloud.example.org:8080"),
+        ({"Origin": "https://cloud.example.org"}, "backend-7:6543"),
+    ],
+    ids=str,
+)
+def test_a_form_of_ours_works_by_any_name_we_have(
+    headers: dict[str, str], host: str, make_client: Callable, make_user: Callable
+) -> None:
+    client = make_client(public_url="https://cloud.example.org")
+    client.extra_environ = {"HTTP_HOST": host}
+    email = make_user(password=PASSWORD).user.email
+    token = client.get("/admin/login").form["csrf_token"].value
+    fields = {"csrf_token": token, "email": email, "password": PASSWORD}
+    cookie = {"Cookie": f"csrf={token}"}
+    client.post("/admin/login", fields, headers=headers | cookie, status=303)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 400),
+        ({"Origin": "https://evil.example"}, 400),
+        ({"Origin": "https://localhost"}, 303),
+        ({"Referer": "https://localhost/admin/login"}, 303),
+    ],
+    ids=str,
+)
+def test_behind_a_proxy_that_says_nothing_of_encryption_forms_are_still_ours_alone(
+    headers: dict[str, str], status: int, make_client: Callable, make_user: Callable
+) -> None:
+    client = make_client(session_cookie_secure=True, public_url="https://cloud.example.org")
+    client.extra_environ = {"HTTP_HOST": "localhost"}
+    email = make_user(password=PASSWORD).user.email
+    page = client.get("/admin/login")
+    token = page.form["csrf_token"].value
+    fields = {"csrf_token": token, "email": email, "password": PASSWORD}
+    cookie = {"Cookie": f"__Host-csrf={token}"}
+    client.post("/admin/login", fields, headers=headers | cookie, status=status)
