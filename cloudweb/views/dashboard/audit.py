@@ -1,6 +1,7 @@
 """The audit: who did what, when, from where and why, and what was refused."""
 
 import dataclasses
+import re
 from typing import Any
 
 from pyramid.request import Request
@@ -29,7 +30,15 @@ _LINKS = {
     "user": "admin.user",
     "terms": "admin.terms.version",
     "letter": "admin.letter",
+    "network": "admin.network",
+    "pool": "admin.pool",
+    "image": "admin.image",
+    "infrastructure": "admin.region",
+    "install": "admin.install",
 }
+_ID = {"image": re.compile(r"[0-9a-f-]{36}")}
+_NUMBER = re.compile(r"[0-9]{1,18}")
+"""How what is targeted is named in addresses; some entries name several things, or none."""
 
 
 def _details(part: int) -> Any:
@@ -107,7 +116,11 @@ def index(request: Request) -> Response:
 def link_to(request: Request, entry: AuditEntry) -> str:
     """The page of what an entry is about; nothing where there is none."""
     route = _LINKS.get(entry.target_kind)
-    if route is None or not (entry.target_id.isascii() and entry.target_id.isdigit()):
+    if entry.target_kind == "catalogue":
+        query = {"flavor": entry.target_id}
+        flavor: str = request.route_path("admin.flavor", _query=query)
+        return flavor
+    if route is None or not _ID.get(entry.target_kind, _NUMBER).fullmatch(entry.target_id):
         return ""
     path: str = request.route_path(route, id=entry.target_id)
     return path

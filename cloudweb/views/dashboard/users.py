@@ -56,6 +56,7 @@ USERS = Listing(
     choices={
         "state": ("State", {state.value: look(state).word for state in UserState}),
         "role": ("Role", {role.value: role.value for role in Role}),
+        "factor": ("Second factor", {"yes": "set up", "no": "none"}),
         "owes": ("Terms", {"yes": "yet to accept", "no": "nothing owed"}),
     },
     enrich=_with_use,
@@ -64,6 +65,7 @@ USERS = Listing(
         Column("state", "State", lambda row: row.user.state.value),
         Column("name", "Name", lambda row: row.user.name, "name"),
         Column("role", "Role", lambda row: row.user.role.value),
+        Column("factor", "Second factor", lambda row: row.user.totp_sealed is not None),
         Column("servers", "VMs", lambda row: row.servers, "n"),
         Column("use", "Nearest limit", _use, "name"),
         Column("terms", "Terms", lambda row: row.user.terms_number or None),

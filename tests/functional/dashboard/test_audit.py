@@ -11,8 +11,16 @@ import sqlalchemy as sa
 import webtest
 
 from cloudweb.backend.audit_watch import AuditWatch
-from cloudweb.domain import audit, audit_chain
-from cloudweb.models import AuditEntry, Outcome, Role, Server, SessionFactory, unit_of_work
+from cloudweb.domain import audit, audit_chain, images, pools
+from cloudweb.models import (
+    AuditEntry,
+    Outcome,
+    PoolKind,
+    Role,
+    Server,
+    SessionFactory,
+    unit_of_work,
+)
 
 
 @pytest.fixture
@@ -181,6 +189,28 @@ def test_a_past_that_was_changed_needs_somebody_until_it_is_mended(
     assert "Chain check failed: report this." in told
     assert "was changed after it was sealed" in told
     assert found("true") == (False, "0.0")
+
+
+def test_an_entry_leads_to_what_it_is_about(
+    app: webtest.TestApp, sign_in: Callable, make_backend: Callable, sessions: SessionFactory
+) -> None:
+    me = sign_in(Role.ADMIN)
+    backend = make_backend()
+    with unit_of_work(sessions) as session:
+        image = images.register(session, me.identity, name="Debian", location="pithos://a/b/c")
+        pool = pools.create(session, me.identity, kind=PoolKind.BRIDGE, base="prv", size=4)
+        for kind, target in (("pool", "prv2"), ("image", "../users"), ("mail", "3")):
+            audit.record(session, me.identity, "test:note", kind, target)
+        audit.record(session, me.identity, "test:note", "catalogue", "f/1 &")
+        audit.record(session, me.identity, "test:note", "backend", backend.id)
+    page = app.get("/admin/audit")
+    there = {link["href"] for link in page.html.find("table").find_all("a")}
+    wanted = {f"/admin/images/{image.id}", f"/admin/pools/{pool.id}"}
+    wanted |= {f"/admin/backends/{backend.id}", "/admin/flavors/flavor?flavor=f%2F1+%26"}
+    assert wanted <= there
+    assert not [href for href in there if ".." in href or "prv2" in href]
+    for path in (f"/admin/images/{image.id}", f"/admin/pools/{pool.id}"):
+        app.get(path, status=200)
 
 
 def test_some_roles_see_only_what_they_did_themselves(

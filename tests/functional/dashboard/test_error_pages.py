@@ -13,6 +13,13 @@ from cloudweb.settings import Settings
 from cloudweb.views.dashboard import topics
 from tests.applications import application
 
+
+class DoesNotFit(faults.Fault):
+    """No page refuses so today; one that will is not left without a page."""
+
+    name, code, sentence = "badRequest", 422, "That does not fit."
+
+
 AWAY = sa.exc.OperationalError("SELECT 1", {}, Exception("no route to host"))
 FAILURES = {
     400: faults.BadRequest("That cannot be."),
@@ -21,6 +28,7 @@ FAILURES = {
     405: faults.WrongMethod(),
     409: faults.Conflict("It is applied already."),
     413: faults.OverLimit("Too much."),
+    422: DoesNotFit(),
     429: faults.TooManyRequests("Too often.", retry_after_s=60),
     500: ZeroDivisionError("a secret of ours"),
     503: AWAY,
@@ -32,6 +40,7 @@ WORDS = {
     405: "That cannot be done here",
     409: "It has changed meanwhile",
     413: "too large",
+    422: "does not fit",
     429: "Too many attempts",
     500: "Something failed on our side",
     503: "Not available right now",

@@ -377,6 +377,10 @@ def test_the_list_says_who_was_seen_when_with_what(
     row = app.get(f"/admin/users.json?email={me.user.email}").json[0]
     assert (row["servers"], row["terms"], row["state"]) == (1, 3, "active")
     assert row["seen"]
+    assert app.get("/admin/users.json?factor=yes").json == []
+    change(me, totp_sealed="x")
+    assert app.get("/admin/users.json?factor=yes").json[0]["factor"] is True
+    assert "Second factor: set up" in app.get("/admin/users?factor=yes&cols=factor")
     assert [r["email"] for r in app.get("/admin/users.json?filter=seen>1h").json] == [me.user.email]
 
 
