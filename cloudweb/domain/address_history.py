@@ -4,13 +4,13 @@ import dataclasses
 import datetime as dt
 import ipaddress
 from collections.abc import Collection, Iterable
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.models import AddressUse, Network, Server, User, utc_now
+from cloudweb.models import AddressUse, Network, Nic, Server, User, utc_now
 
 _USES = cast("sa.Table", AddressUse.__table__)
 
@@ -60,6 +60,12 @@ def end(session: Session, uses: Iterable[Had]) -> None:
         session.connection().execute(update, gone)
 
 
+def end_card(session: Session, card: Nic | sa.Row[*tuple[Any, ...]]) -> None:
+    """A card is gone, with the addresses it had; one statement."""
+    had = [Had(card.server_id, card.network_id, each) for each in (card.ipv4, card.ipv6) if each]
+    end(session, had)
+
+
 def end_all(session: Session, server_ids: Collection[int]) -> None:
     """These servers are gone, with all addresses they had; one statement."""
     if server_ids:
@@ -106,7 +112,7 @@ def list_for(
 ) -> list[UseRow]:
     """Who had an address (of a network), or what a server had; newest first, one statement.
 
-    ``at`` leaves those who had it then. Raises BadRequest for what is no IPv4 address.
+    ``at`` leaves those who had it then. Raises BadRequest for what is no address.
     """
     query = (
         sa.select(AddressUse, Server, Network, User.email)
@@ -130,6 +136,6 @@ def list_for(
 
 def _spelt(address: str) -> str:
     try:
-        return str(ipaddress.IPv4Address(address.strip()))
+        return str(ipaddress.ip_address(address.strip()))
     except ValueError:
-        raise faults.BadRequest(f"{address[:40]!r} is not an IPv4 address.") from None
+        raise faults.BadRequest(f"{address[:40]!r} is not an IP address.") from None

@@ -13,7 +13,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from cloudweb.domain import address_history, audit, claims
+from cloudweb.domain import address_history, audit, claims, effects
 from cloudweb.domain.address_history import Had
 from cloudweb.domain.claims import Claim
 from cloudweb.domain.identity import Identity
@@ -203,10 +203,11 @@ def adopt(
     session.flush()  # their addresses and their audit name their ids
     claims.hold(session, ((c, servers[n].id) for n, mine in claimed.items() for c in mine))
     had = [
-        Had(server.id, nic.network_id, nic.ipv4)
+        Had(server.id, nic.network_id, address)
         for server in servers.values()
         for nic in server.nics
-        if nic.ipv4 is not None
+        for address in (nic.ipv4, nic.ipv6)
+        if address is not None
     ]
     address_history.begin(session, had)
     for n, server in servers.items():
@@ -277,6 +278,7 @@ def _server(step: Step, backend: Backend, flavor: Flavor, places: Places, image_
                 name=found.name,
                 mac=found.mac,
                 ipv4=found.ip,
+                ipv6=effects.ipv6_of(found.mac, network.cidr6),
             )
         )
     return server

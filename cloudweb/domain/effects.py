@@ -136,6 +136,9 @@ def _end_adding(session: Session, each: Ended, card: Card, changes: Changes) -> 
     if report is not None:
         values |= {"index": report.index, "mac": report.mac}
         values["ipv6"] = ipv6_of(report.mac, card.cidr6)
+        if values["ipv6"] is not None:
+            had = Had(card.server_id, card.network_id, values["ipv6"])
+            address_history.begin(session, [had])
     _set(session, card, values, changes)
     changes.networks.add(card.network_id)
 
@@ -196,8 +199,8 @@ def _set(session: Session, card: Card, values: dict[str, Any], changes: Changes)
 def drop_card(session: Session, card: Card) -> None:
     """A card is no more: its address is given back."""
     session.execute(sa.delete(NICS).where(NICS.c.id == card.id))
+    address_history.end_card(session, card)
     if card.ipv4 is not None:
-        address_history.end(session, [Had(card.server_id, card.network_id, card.ipv4)])
         pools.release_address(session, card.network_id, card.ipv4, server_id=card.server_id)
 
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import address_moves, effects, hearing_sql, states
+from cloudweb.domain import address_history, address_moves, effects, hearing_sql, states
+from cloudweb.domain.address_history import Had
 from cloudweb.domain.operations import ASK_NOW, advance, record_refused
 from cloudweb.domain.states import (
     NetworkEvent,
@@ -277,6 +278,8 @@ def write_nics(session: Session, reports: dict[int, tuple[NicReport, ...]]) -> s
     said = [(row, report_of(row, reports[row.server_id])) for row in rows]
     kept = address_moves.apply(session, [(row, r.ip) for row, r in said if r and r.ip != row.ipv4])
     others = _macs_of_others(session, said)
+    gone: list[Had] = []
+    come: list[Had] = []
     for row, report in said:
         if report is None:
             continue
@@ -286,13 +289,17 @@ def write_nics(session: Session, reports: dict[int, tuple[NicReport, ...]]) -> s
         if (row.server_id, report.mac) in others:
             report = dataclasses.replace(report, mac=row.mac)
         if differs(row, report):
+            ipv6 = effects.ipv6_of(report.mac, row.cidr6) or row.ipv6
+            if ipv6 != row.ipv6:
+                gone += [Had(row.server_id, row.network_id, row.ipv6)] if row.ipv6 else []
+                come.append(Had(row.server_id, row.network_id, ipv6))
             changes.append(
                 {
                     "b_id": row.id,
                     "b_index": report.index,
                     "b_mac": report.mac,
                     "b_ipv4": report.ip,
-                    "b_ipv6": effects.ipv6_of(report.mac, row.cidr6) or row.ipv6,
+                    "b_ipv6": ipv6,
                 }
             )
             moved.add(row.server_id)
@@ -302,6 +309,8 @@ def write_nics(session: Session, reports: dict[int, tuple[NicReport, ...]]) -> s
         }
         update = sa.update(table).where(table.c.id == sa.bindparam("b_id")).values(given)
         session.connection().execute(update, changes)
+    address_history.end(session, gone)
+    address_history.begin(session, come)
     return moved
 
 

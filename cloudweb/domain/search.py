@@ -31,6 +31,8 @@ LONGEST = 254
 _VM = re.compile(r"(?:vm|server|snf)[- #]?([0-9]{1,18})", re.IGNORECASE)
 _MAC = re.compile(r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", re.IGNORECASE)
 _JOB = re.compile(r"(?P<backend>\S+)[:/ ](?:job )?(?P<job>[0-9]{1,18})", re.IGNORECASE)
+_Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _PART_OF_ADDRESS = re.compile(r"[0-9]{1,3}\.(?:[0-9]{1,3}\.?){0,3}")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
@@ -85,7 +87,7 @@ def _exact(session: Session, text: str) -> Iterator[Group]:
     if address := _address(text):
         yield _by_address(session, address)
     elif subnet := _subnet(text):
-        yield _networks(session, sa.or_(Network.cidr == subnet, Network.cidr6 == subnet))
+        yield _networks(session, _around(subnet))
     elif _MAC.fullmatch(text):
         mac = text.lower().replace("-", ":")
         card = sa.select(Nic.server_id).where(Nic.mac == mac)
@@ -162,21 +164,34 @@ def _address(text: str) -> str:
         return ""
 
 
-def _subnet(text: str) -> str:
+def _subnet(text: str) -> _Subnet | None:
     try:
-        return str(ipaddress.ip_network(text, strict=False)) if "/" in text else ""
+        return ipaddress.ip_network(text, strict=False) if "/" in text else None
     except ValueError:
-        return ""
+        return None
+
+
+def _around(subnet: _Subnet) -> sa.ColumnElement[bool]:
+    """A network that is this subnet, holds it or, in IPv4, is within it."""
+    holding = [str(subnet.supernet(new_prefix=bits)) for bits in range(subnet.prefixlen + 1)]
+    if isinstance(subnet, ipaddress.IPv6Network):
+        return Network.cidr6.in_(holding)
+    if subnet.prefixlen == 0:
+        return Network.cidr.is_not(None)
+    octets = -(-subnet.prefixlen // 8)
+    starts = {
+        ".".join(str(each.network_address).split(".")[:octets]) + (".", "/")[octets == 4]
+        for each in subnet.subnets(new_prefix=octets * 8)
+    }
+    within = [Network.cidr.startswith(start) for start in sorted(starts)]
+    return sa.or_(Network.cidr.in_(holding), *within)
 
 
 def _by_address(session: Session, address: str) -> Group:
-    if ":" in address:
-        cards = sa.select(Nic.server_id).where(Nic.ipv6 == address)
-        return _servers(session, Server.id.in_(cards))
     used = _addresses(session, AddressUse.address == address)
     if used.hits:
         return used
-    cards = sa.select(Nic.server_id).where(Nic.ipv4 == address)
+    cards = sa.select(Nic.server_id).where(sa.or_(Nic.ipv4 == address, Nic.ipv6 == address))
     return _servers(session, Server.id.in_(cards))
 
 

@@ -26,7 +26,6 @@ from cloudweb.domain import (
     pools,
     states,
 )
-from cloudweb.domain.address_history import Had
 from cloudweb.models import (
     OPEN_STATES,
     Backend,
@@ -221,8 +220,8 @@ def _replace(session: Session, settings: Settings, server: Server, card: Nic) ->
     Raises Conflict when somebody took the last address there meanwhile.
     """
     profile = card.firewall_profile or settings.default_firewall_profile
+    address_history.end_card(session, card)
     if card.ipv4 is not None:
-        address_history.end(session, [Had(server.id, card.network_id, card.ipv4)])
         pools.release_address(session, card.network_id, card.ipv4, server_id=server.id)
     session.delete(card)
     try:

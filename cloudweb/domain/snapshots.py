@@ -20,6 +20,7 @@ from cloudweb.domain.states import NicReport
 from cloudweb.models import (
     OPEN_STATES,
     BackendNetwork,
+    Network,
     NicState,
     Operation,
     OperState,
@@ -231,7 +232,9 @@ def _add(session: Session, server_id: int, network_id: int, report: NicReport) -
             pools.hold_address(session, network_id, report.ip, server_id=server_id)
         except faults.Conflict:
             return False  # two servers have it: an operator has to decide
-        address_history.begin(session, [Had(server_id, network_id, report.ip)])
+    ipv6 = effects.ipv6_of(report.mac, session.get_one(Network, network_id).cidr6)
+    had = [Had(server_id, network_id, each) for each in (report.ip, ipv6) if each]
+    address_history.begin(session, had)
     values = {
         "server_id": server_id,
         "network_id": network_id,
@@ -240,6 +243,7 @@ def _add(session: Session, server_id: int, network_id: int, report: NicReport) -
         "state": NicState.ACTIVE,
         "mac": report.mac,
         "ipv4": report.ip,
+        "ipv6": ipv6,
     }
     session.execute(sa.insert(NICS).values(values))
     return True

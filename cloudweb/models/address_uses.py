@@ -5,7 +5,7 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cloudweb.models.meta import Base, pk, reference, str20, table_args, utc_now
+from cloudweb.models.meta import Base, pk, reference, str50, table_args, utc_now
 
 
 class AddressUse(Base):
@@ -19,7 +19,8 @@ class AddressUse(Base):
     )
 
     id: Mapped[pk]
-    address: Mapped[str20]
+    address: Mapped[str50]
+    """IPv4, or IPv6 as RFC 5952 writes it."""
     network_id: Mapped[int] = reference("networks.id")
     server_id: Mapped[int] = reference("servers.id")
     user_id: Mapped[int | None] = reference("users.id", nullable=True)

@@ -41,7 +41,7 @@ def test_a_page_shows_what_changed_without_being_loaded_again(browse: Callable, 
     page.locator(".status .chip", has_text="Stopped").wait_for()
     assert page.get_by_text("Reboot under way").count() == 0
     assert page.evaluate("window.sameDocument")
-    assert page.locator("#live [hx-trigger='every 10s']").count() == 1
+    assert page.locator("#live [hx-trigger='every 30s']").count() == 1
 
 
 def test_refreshing_keeps_the_focus_and_asks_for_little(browse: Callable, world: Any) -> None:

@@ -22,7 +22,7 @@ from cloudweb.views.dashboard.browsers import browser
 
 _TEMPLATES = "cloudweb:templates"
 _BUSY_S = 3
-_QUIET_S = 10
+_QUIET_S = 30
 
 
 class Refused(Exception):

@@ -331,4 +331,4 @@ def test_a_quiet_page_asks_seldom(
 ) -> None:
     make_server()
     sign_in()
-    assert 'hx-trigger="every 10s"' in app.get("/admin/vms").text
+    assert 'hx-trigger="every 30s"' in app.get("/admin/vms").text

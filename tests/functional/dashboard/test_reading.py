@@ -71,7 +71,8 @@ def filled(
         )
         session.flush()
         pools.hold_address(session, network.id, "10.7.0.2", server_id=server.id)
-        address_history.begin(session, [Had(server.id, network.id, "10.7.0.2")])
+        for address in ("10.7.0.2", "2001:db8::7"):
+            address_history.begin(session, [Had(server.id, network.id, address)])
         operation = Operation(
             key="k",
             backend_id=server.backend_id,
@@ -236,6 +237,7 @@ def test_a_map_has_a_cell_for_each_use_and_the_ranges_in_words(
         ("ann@example.org", "/admin/users/"),
         ("10.7.0.2", "/admin/ips/10.7.0.2"),
         ("10.7.0.0/28", "/admin/networks/{network}"),
+        ("2001:DB8::7", "/admin/ips/2001:db8::7"),
         ("AA:00:00:49:2E:7E", "/admin/vms/{s}"),
         ("192.168.32.6", "/admin/vms/{s}"),
         ("{image}", "/admin/images/{image}"),
@@ -271,6 +273,31 @@ def test_what_may_be_meant_is_listed_by_kind(
     assert len(page.html.select(".hits li")) == 5
     page = page.click("VMs that have it")
     assert "<b>7</b> of <b>7</b>" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("10.7.0.0/28", True),
+        ("10.7.0.8/30", True),
+        ("10.7.0.0/16", True),
+        ("10.7.0.0/27", True),
+        ("10.6.0.0/15", True),
+        ("0.0.0.0/0", True),
+        ("10.7.0.16/28", False),
+        ("10.8.0.0/16", False),
+        ("1.0.0.0/8", False),
+        ("::/0", False),
+    ],
+)
+def test_a_subnet_finds_the_networks_that_hold_it_or_are_within_it(
+    text: str, found: bool, app: webtest.TestApp, sign_in: Callable, filled: dict[str, Any]
+) -> None:
+    sign_in(Role.VIEWER)
+    page = app.get("/admin/search", {"q": text})
+    assert (page.status_int == 303) == found
+    if found:
+        assert page.location.endswith(f"/admin/networks/{filled['network']}")
 
 
 def test_the_beginning_of_an_address_finds_those_in_use_and_those_before(

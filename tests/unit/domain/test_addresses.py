@@ -133,6 +133,54 @@ def test_who_had_an_address_is_known_afterwards_and_by_time(
     assert history(sessions, address="203.0.113.2") == both[:1]
 
 
+IPV6 = "2001:db8:1:0:a800:ff:fe00:1"  # what a card with the MAC aa:00:00:00:00:01 gives itself
+
+
+@pytest.fixture
+def net6(sessions: SessionFactory, net: Network) -> Network:
+    """The same network with a subnet of IPv6, where cards choose their address by their MAC."""
+    with unit_of_work(sessions) as session:
+        session.get_one(Network, net.id).cidr6 = "2001:db8:1::/64"
+    return net
+
+
+@pytest.mark.usefixtures("net6")
+def test_who_had_an_ipv6_address_is_known_too(
+    sessions: SessionFactory, create: Callable[[], Server], cloud: Any
+) -> None:
+    server = create()
+    for _ in range(2):
+        told(sessions, (server, "203.0.113.2"))
+    assert history(sessions, address=IPV6.upper()) == [(IPV6, server.id, True)]
+    with unit_of_work(sessions) as session:
+        card = session.scalars(sa.select(Nic).where(Nic.server_id == server.id)).one()
+        other = NicReport(0, "aa:00:00:00:00:02", "203.0.113.2", card.name)
+        snapshots.write_cards(session, {server.id: (other,)}, {})
+    second = IPV6[:-1] + "2"
+    assert history(sessions, address=IPV6) == [(IPV6, server.id, False)]
+    assert history(sessions, address=second) == [(second, server.id, True)]
+    with unit_of_work(sessions) as session:
+        servers.delete(session, cloud.owner.identity, server.id)
+    assert history(sessions, address=second) == [(second, server.id, False)]
+
+
+def test_a_card_that_comes_and_goes_behind_our_back_has_its_ipv6_address_meanwhile(
+    sessions: SessionFactory, create: Callable[[], Server], net6: Network
+) -> None:
+    server = create()
+    there = NicReport(1, "aa:00:00:00:00:01", "203.0.113.4", "eth1", "lan")
+    with unit_of_work(sessions) as session:
+        own = session.scalars(sa.select(Nic).where(Nic.server_id == server.id)).one()
+        first = NicReport(0, "aa:00:00:00:00:09", own.ipv4, own.name)
+        for reports in ((first, there), (first,)):
+            snapshots.write_cards(session, {server.id: reports}, {"lan": net6.id})
+            session.flush()
+            lasts = [
+                row.use.until is None for row in address_history.list_for(session, address=IPV6)
+            ]
+            assert lasts == [len(reports) == 2]
+
+
 def test_a_snapshot_of_the_cluster_moves_the_address_and_is_quick(
     sessions: SessionFactory, create: Callable[[], Server], cloud: Any
 ) -> None:
