@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from benchmarks import processes, world
+from benchmarks import degraded, processes, world
 from benchmarks.measures import Line, counted, percentile
 from cloudweb.domain.accounts import digest
 from cloudweb.models import Backend, Infrastructure, Role, WebSession, unit_of_work, utc_now
@@ -118,7 +118,7 @@ INSERT INTO cluster_jobs (backend_id, job_id, status, opcode, steps, target, too
 
 
 def pages(place: Path, *, quick: bool) -> list[Line]:
-    """A line for each page: the 95th percentile of its time, and its size."""
+    """A line for each page: the 95th percentile of its time, and its size; then with much away."""
     times = 8 if quick else 30
     with world.filled() as made:
         cookie = _fill(made, 5_000 if quick else SERVERS)
@@ -137,11 +137,12 @@ def pages(place: Path, *, quick: bool) -> list[Line]:
             place, made, port, session_cookie_secure="false", totp_required_roles=""
         )
         with processes.web(place, ini, port) as web:
-            return [
+            lines = [
                 line
                 for path in PAGES
                 for line in _page(web, path, path.format(**ids), cookie, times)
             ]
+        return lines + degraded.degraded(place, made, ids, cookie, times)
 
 
 def _page(web: processes.Web, name: str, path: str, cookie: str, times: int) -> Iterator[Line]:

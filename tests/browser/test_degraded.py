@@ -1,7 +1,6 @@
 """Parts of the whole are away: every page still opens, and says what is missing."""
 
 import datetime as dt
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,15 +32,10 @@ READ_ONLY = "The database takes no changes now."
 WORKER = "cloudweb.backend.worker"
 
 
-def assert_quick(world: Any, page: Any, *names: str) -> None:
-    """These pages open, and half of them within half a second."""
-    took = []
+def assert_open(world: Any, page: Any, *names: str) -> None:
+    """These pages open; how soon, benchmarks/degraded.py tells."""
     for name in names:
-        for _ in range(3):
-            began = time.perf_counter()
-            assert page.request.get(world.url + world.pages[name]).status == 200
-            took.append(time.perf_counter() - began)
-    assert sorted(took)[len(took) // 2] < 0.5
+        assert page.request.get(world.url + world.pages[name]).status == 200
 
 
 @pytest.fixture
@@ -72,7 +66,7 @@ def test_a_slow_cluster_and_one_with_another_password_hold_up_no_page(
             row = page.locator("tr", has_text=name)
             assert row.get_by_text("Unreachable").is_visible()
         names = ("overview", "backends", "backend", "vms", "vm", "jobs", "nodes", "reconcile")
-        assert_quick(world, page, *names)
+        assert_open(world, page, *names)
     page.goto(f"{world.url}/admin/backends/{ids['gnt-athens.example.org']}")
     assert page.get_by_text("timed out").first.is_visible()
     page.goto(f"{world.url}/admin/backends/{ids['gnt-patras.example.org']}")
@@ -86,7 +80,7 @@ def test_a_broker_that_is_away_is_told_and_holds_up_nothing(browse: Callable, wo
         session.execute(sa.update(QueueCount).values(noted=before))
     page = browse().open("/admin/")
     assert page.get_by_text("No consumer").first.is_visible()
-    assert_quick(world, page, "overview", "queues", "letters", "vms", "operations")
+    assert_open(world, page, "overview", "queues", "letters", "vms", "operations")
     patras = next(b for b in world.rows(Backend) if b.name.startswith("gnt-patras"))
     page.goto(f"{world.url}/admin/backends/{patras.id}/drain")
     page.get_by_label("Reason").fill("kernel update")
@@ -161,4 +155,4 @@ def test_a_region_that_is_away_is_not_taken_for_one_that_lacks_everything(
     assert large.get_by_text("Same").is_visible()
     page.goto(f"{world.url}/admin/regions/{ids['Crete']}")
     assert page.get_by_text("Could not ask it").is_visible()
-    assert_quick(world, page, "flavors", "regions", "region")
+    assert_open(world, page, "flavors", "regions", "region")
