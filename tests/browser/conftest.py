@@ -174,6 +174,7 @@ class World:
             "backend-unreachable": f"/admin/backends/{self.unreachable.id}",
             "drain": f"/admin/backends/{b}/drain",
             "undrain": f"/admin/backends/{self.unreachable.id}/undrain",
+            "backends-bulk": f"/admin/backends/bulk?verb=drain&id={b}&id={self.unreachable.id}",
             "backend-restrict": f"/admin/backends/{b}/restrict",
             "backend-publish": f"/admin/backends/{self.unreachable.id}/publish",
             "backend-offline": f"/admin/backends/{b}/offline",

@@ -32,6 +32,7 @@ _ROUTES = {
     "admin.vm.migrate": f"/admin/vms/{_ID}/migrate",
     "admin.vm.failover": f"/admin/vms/{_ID}/failover",
     "admin.backends": "/admin/backends",
+    "admin.backends.bulk": "/admin/backends/bulk",
     "admin.backend.new": "/admin/backends/new",
     "admin.backend": f"/admin/backends/{_ID}",
     "admin.backend.edit": f"/admin/backends/{_ID}/edit",

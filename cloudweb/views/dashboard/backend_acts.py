@@ -85,12 +85,13 @@ def publish(request: Request) -> Response:
     return _change(request, Change.PUBLISH)
 
 
-_ALREADY = {
+ALREADY: Mapping[Change, str] = {
     Change.DRAIN: "It is drained already.",
     Change.UNDRAIN: "It is not drained.",
     Change.RESTRICT: "It is not public.",
     Change.PUBLISH: "It is public already.",
 }
+"""Why one is not changed that is so already."""
 _TITLES = {Change.RESTRICT: "Make {} not public", Change.PUBLISH: "Make {} public"}
 
 
@@ -100,7 +101,7 @@ def _change(request: Request, change: Change) -> Response:
         known, wanted = fleet.list_all(request.db), flavors.list_active(request.db)
         would = drains.preview(known, wanted, [backend], change)
         around = drains.around(request.db, [backend], would)
-        obstacle = _ALREADY[change] if change.holds(backend) else ""
+        obstacle = ALREADY[change] if change.holds(backend) else ""
         mails = change is Change.DRAIN and not obstacle
         notice = notices.drained(noticing.until(request))
         told = _told(request, backend, notice) if mails else {}
@@ -121,7 +122,7 @@ def _change(request: Request, change: Change) -> Response:
                 "change": change,
                 **told.get("values", {}),
             },
-            fields=(*((_UNTIL,) if change is Change.DRAIN else ()), *told.get("fields", ())),
+            fields=(*((UNTIL,) if change is Change.DRAIN else ()), *told.get("fields", ())),
             danger=change.closes and blocked,
             phrase=f"{change} {backend.name}" if change.closes and blocked else "",
             reason="required" if change.closes else "optional",
@@ -147,7 +148,7 @@ def _change(request: Request, change: Change) -> Response:
     return acts.respond(request, make, do)
 
 
-_UNTIL = Field(
+UNTIL = Field(
     "until",
     "Until (optional, UTC)",
     Kind.TIME,

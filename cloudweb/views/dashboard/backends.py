@@ -23,9 +23,10 @@ from cloudweb.domain import (
 from cloudweb.domain.capacity import Span
 from cloudweb.domain.fleet_lists import BackendRow
 from cloudweb.models import OPEN_STATES, Backend
-from cloudweb.security import Permission
+from cloudweb.security import Permission, allows
 from cloudweb.settings import Settings
 from cloudweb.views.dashboard import charts, lists, pages
+from cloudweb.views.dashboard.backend_bulk import ACTS
 from cloudweb.views.dashboard.lists import Column, Listing
 
 _RECENT = 10
@@ -92,6 +93,7 @@ def index(request: Request) -> Response:
         BACKENDS,
         busy=lambda rows: busy or any(row.backend.refresh_asked for row in rows),
         condition=lambda backend: _condition(request, backend),
+        bulk=[*ACTS.items()] if allows(request.identity.role, Permission.BACKEND_DRAIN) else [],
     )
 
 

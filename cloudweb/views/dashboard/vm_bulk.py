@@ -1,7 +1,6 @@
 """Acting on many VMs at once: what will be done to each, and what became of each."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
@@ -10,20 +9,18 @@ from pyramid.view import view_config
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import fleet, forms, locks, notices, operation_lists, servers, suspensions
+from cloudweb.domain import fleet, locks, notices, operation_lists, servers, suspensions
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.notices import NOTICES
 from cloudweb.domain.server_lists import ServerRow
-from cloudweb.models import OPEN_STATES, Operation, OperState, SentForm, Server
+from cloudweb.models import OperState, SentForm, Server
 from cloudweb.security import Permission, allows
-from cloudweb.views.dashboard import acts, noticing, pages
+from cloudweb.views.dashboard import acts, bulk, noticing
 from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.states import verb as word_of
 from cloudweb.views.dashboard.vm_choice import chosen, chosen_ids
 from cloudweb.views.dashboard.vm_lists import ACTS
-
-_Act = Callable[[Session, Identity, int], Operation | None]
 
 
 def _lock(session: Session, identity: Identity, server_id: int) -> None:
@@ -38,7 +35,7 @@ def _unsuspend(session: Session, identity: Identity, server_id: int) -> None:
     suspensions.unsuspend(session, identity, server_id)
 
 
-_ACTS: Mapping[str, tuple[str, _Act]] = {
+_ACTS: Mapping[str, tuple[str, bulk.Run]] = {
     "start": ("They are started.", servers.start),
     "shutdown": (
         "Each system is asked to shut down; what does not answer in time is switched off.",
@@ -195,7 +192,9 @@ def act(request: Request) -> Response:
         verb = _verb(request)
         run = _ACTS[verb][1]
         to = noticing.owners(request, [item.id for item in preview.doable])
-        form.items = [_do(request, run, item) | {"verb": verb} for item in preview.items]
+        form.items = [
+            bulk.carry_out(request, item, run, of="vms", verb=verb) for item in preview.items
+        ]
         refused = {each["name"] for each in form.items if each["result"] == "refused"}
         left = [notices.without(owner, refused) for owner in to]
         if verb in NOTICES:
@@ -208,39 +207,3 @@ def act(request: Request) -> Response:
         ids = [("id", str(id_)) for id_ in chosen_ids(request)]
         return HTTPSeeOther(request.route_path("admin.vms.mail", _query=ids))
     return acts.respond(request, lambda: _preview(request), do)
-
-
-def _do(request: Request, run: _Act, item: Item) -> dict[str, Any]:
-    """What became of one: its operation, or why nothing was asked."""
-    told: dict[str, Any] = {"id": item.id, "name": item.name, "why": item.why_not}
-    if item.why_not:
-        return told | {"result": "skipped"}
-    try:
-        with request.db.begin_nested():
-            operation = run(request.db, request.identity, item.id)
-            request.db.flush()
-    except faults.Fault as fault:
-        return told | {"result": "refused", "why": fault.message}
-    return told | {"result": "asked", "operation": operation.id if operation else None}
-
-
-@view_config(route_name="admin.form", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-def show(request: Request) -> Response:
-    """GET /admin/forms/{key}: what became of each."""
-    form = forms.get(request.db, request.identity, request.matchdict["key"])
-    ids = [item["operation"] for item in form.items if item.get("operation")]
-    found = {each.id: each for each in operation_lists.list_by_ids(request.db, ids)}
-    failed = [
-        item["id"]
-        for item in form.items
-        if item["result"] == "refused"
-        or (item.get("operation") in found and found[item["operation"]].error)
-    ]
-    return pages.show_live(
-        request,
-        "form",
-        busy=any(each.state in OPEN_STATES for each in found.values()),
-        form=form,
-        operations=found,
-        failed=failed,
-    )

@@ -218,6 +218,11 @@ def _drain(site: Site) -> Any:
     return site.send(f"/admin/backends/{site.make('backend').id}/drain")
 
 
+def _bulk_backends(site: Site) -> Any:
+    site.make("backend")
+    return site.send(f"/admin/backends/bulk?verb=drain&id={site.make('backend').id}")
+
+
 def _refresh(site: Site) -> Any:
     page = f"/admin/backends/{site.make('backend').id}"
     return site.send(page, f"{page}/refresh")
@@ -682,6 +687,7 @@ ROWS: dict[str, Row] = {
     "admin.backend.remove": _row(_remove_backend, "backend:remove", details="name"),
     "admin.backend.drain": _row(_drain, "backend:drain", details=MOVED),
     "admin.backend.undrain": _row(_undrain, "backend:undrain", details=MOVED),
+    "admin.backends.bulk": _row(_bulk_backends, "backend:drain", details=MOVED),
     "admin.backend.refresh": _row(_refresh, "backend:refresh", details="name"),
     "admin.backend.restrict": _row(_restrict, "backend:restrict", details=MOVED),
     "admin.backend.publish": _row(

@@ -1,0 +1,208 @@
+"""Acting on many backends at once: what follows for all of them, and what became of each."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+from sqlalchemy.orm import Session
+
+from cloudweb import faults
+from cloudweb.domain import attention, drains, flavors, fleet, notices
+from cloudweb.domain.drains import Change, Verdict
+from cloudweb.domain.identity import Identity
+from cloudweb.domain.notices import Notice
+from cloudweb.models import Backend, SentForm, Server
+from cloudweb.security import Permission
+from cloudweb.views.dashboard import acts, bulk, figures, noticing
+from cloudweb.views.dashboard.acts import Item, Preview
+from cloudweb.views.dashboard.backend_acts import ALREADY, UNTIL
+
+ACTS = {
+    "refresh": "Refresh",
+    "drain": "Drain",
+    "undrain": "Undrain",
+    "restrict": "Make not public",
+    "publish": "Make public",
+    "offline": "Take offline",
+    "online": "Take back",
+}
+_FOLLOWS: Mapping[str, Sequence[str]] = {
+    "refresh": ("The worker asks each cluster how it is, within seconds.",),
+    "drain": (
+        "No new servers go to these backends.",
+        "What is there stays, and can be started, stopped and destroyed as before.",
+    ),
+    "undrain": (
+        "New servers may go to them again: of those that are not public, of pinned users only.",
+        "Nothing that runs is touched.",
+    ),
+    "restrict": (
+        "Of new servers only those of users who are pinned to one of these go there.",
+        "What is there stays, and networks on them are not touched.",
+    ),
+    "publish": (
+        "New servers of everybody may go to them, unless they are drained or offline.",
+        "Pins stay as they are.",
+    ),
+    "offline": (
+        "The clusters are asked nothing until they are back: nothing starts or stops there.",
+        "No new servers go to them. Their VMs run on as they are.",
+        "Whoever starts, stops or changes one, or opens its console, is refused at once.",
+    ),
+    "online": (
+        "The clusters are asked again, and do what waits for them.",
+        "Their VMs can be acted on again.",
+    ),
+}
+_EXPLAINED = ("drain", "restrict", "offline")
+
+
+def _verb(request: Request) -> str:
+    verb: str = request.params.get("verb", "")
+    if verb not in ACTS:
+        raise faults.BadRequest("Choose what to do: " + ", ".join(ACTS) + ".")
+    return verb
+
+
+def _change(verb: str) -> Change | None:
+    return Change(verb) if verb in list(Change) else None
+
+
+def _why_not(backend: Backend, verb: str) -> str:
+    """Why one is skipped, in words; the domain refuses by its own rules."""
+    if change := _change(verb):
+        return ALREADY[change] if change.holds(backend) else ""
+    if verb == "online":
+        return "" if backend.offline else "It is not offline."
+    already = "It is offline already." if verb == "offline" else "It is offline: nothing asks it."
+    return already if backend.offline else ""
+
+
+def _notice(request: Request, verb: str) -> Notice | None:
+    if verb == "drain":
+        return notices.drained(noticing.until(request))
+    return notices.OFFLINE if verb == "offline" else None
+
+
+def _preview(request: Request) -> Preview:
+    verb, ids = _verb(request), set(request.params.getall("id"))
+    known = fleet.list_all(request.db)
+    chosen = [backend for backend in known if str(backend.id) in ids]
+    if not chosen:
+        raise faults.BadRequest("No backend was chosen. Tick some in the list.")
+    servers = fleet.count_servers(request.db)
+    items = [
+        Item(
+            backend.id,
+            backend.name,
+            _why_not(backend, verb),
+            drains.token(backend),
+            request.route_path("admin.backend", id=backend.id),
+            ", ".join(attention.flags(backend)),
+        )
+        for backend in chosen
+    ]
+    doable = [b for b, item in zip(chosen, items, strict=True) if not item.why_not]
+    many = figures.plural(len(doable), "backend")
+    preview = Preview(
+        title=f"{ACTS[verb]} {many}" if verb != "restrict" else f"Make {many} not public",
+        verb=ACTS[verb],
+        section="backends",
+        up=(("Backends", request.route_path("admin.backends")),),
+        facts={
+            "Chosen": str(len(chosen)),
+            "VMs there": str(sum(sum(servers.get(b.id, {}).values()) for b in chosen)),
+        },
+        follows=_FOLLOWS[verb],
+        items=items,
+        obstacle="" if doable else "None of these can be.",
+        harsh=verb == "offline",
+        reason="required" if verb in _EXPLAINED else "" if verb == "refresh" else "optional",
+        kept={"verb": [verb], "id": [str(backend.id) for backend in chosen]},
+        command=_command(verb, [backend.name for backend in doable]),
+    )
+    return _with_more(request, preview, verb, known, doable) if doable else preview
+
+
+def _command(verb: str, names: Sequence[str]) -> str:
+    if verb == "refresh":
+        return f"cloudweb backend refresh {' '.join(names)} --later"
+    why = " --reason …" if verb in _EXPLAINED else ""
+    return "\n".join(f"cloudweb backend {verb} {name}{why}" for name in names)
+
+
+def _with_more(
+    request: Request,
+    preview: Preview,
+    verb: str,
+    known: Sequence[Backend],
+    doable: Sequence[Backend],
+) -> Preview:
+    """What all of them together leave for new servers, and what their owners would be told."""
+    more: dict[str, Any] = {"values": {}}
+    if notice := _notice(request, verb):
+        to = notices.owners(request.db, Server.backend_id.in_([b.id for b in doable]))
+        more |= noticing.shown(request, notice, to, reason="required")
+    if verb == "drain":
+        more["fields"] = (UNTIL, *more.get("fields", ()))
+    if change := _change(verb):
+        would = drains.preview(known, flavors.list_active(request.db), doable, change)
+        around = drains.around(request.db, doable, would)
+        more["part"] = "draining"
+        more["values"] = more["values"] | {"preview": would, "around": around, "change": change}
+        if change.closes and would.verdict is Verdict.LOSS:
+            many = figures.plural(len(doable), "backend")
+            more |= {"danger": True, "phrase": f"{verb} {many}"}
+    return dataclasses.replace(preview, **more)
+
+
+@view_config(
+    route_name="admin.backends.bulk",
+    request_method=("GET", "POST"),
+    permission=Permission.BACKEND_DRAIN,
+)
+def act(request: Request) -> Response:
+    """GET, POST /admin/backends/bulk?verb=…&id=…: a preview for all, then each that can be."""
+
+    def do(preview: Preview, reason: str, form: SentForm) -> str:
+        verb = _verb(request)
+        run = _runner(request, preview, verb, reason)
+        form.items = [
+            bulk.carry_out(request, item, run, of="backends", verb=verb) for item in preview.items
+        ]
+        done = [each["id"] for each in form.items if each["result"] == "asked"]
+        if notice := _notice(request, verb):
+            to = notices.owners(request.db, Server.backend_id.in_(done))
+            noticing.send(request, notice, to, reason)
+        path: str = request.route_path("admin.form", key=form.key)
+        return path
+
+    return acts.respond(request, lambda: _preview(request), do)
+
+
+def _runner(request: Request, preview: Preview, verb: str, reason: str) -> bulk.Run:
+    """What does it to one of them."""
+    change = _change(verb)
+    until = acts.time(request, "until") if verb == "drain" else None
+    seen = {item.id: str(item.version) for item in preview.items}
+
+    def run(session: Session, identity: Identity, backend_id: int) -> None:
+        if change is not None:
+            drains.apply(
+                *(session, identity, backend_id, change),
+                reason=reason,
+                seen=seen[backend_id],
+                accept_loss=preview.danger,
+                until=until,
+            )
+            return
+        backend = fleet.get(session, backend_id)
+        if verb == "refresh":
+            fleet.ask_refresh(session, identity, backend)
+        else:
+            fleet.set_offline(session, identity, backend, offline=verb == "offline", reason=reason)
+
+    return run
