@@ -28,6 +28,8 @@ class Looks:
     zone: str = UTC
     language: str = ""
     """Of the terms of use; the pages have one language."""
+    slash_key: bool = True
+    """Whether the key / leads to the search."""
 
     @property
     def clock(self) -> dt.tzinfo:
@@ -48,7 +50,7 @@ def zones() -> list[str]:
 
 def looks_of(user: User) -> Looks:
     """How this person likes the pages."""
-    return Looks(user.theme, user.density, user.time_zone, user.language)
+    return Looks(user.theme, user.density, user.time_zone, user.language, user.slash_key)
 
 
 def choose(
@@ -58,6 +60,7 @@ def choose(
     theme: str,
     density: str,
     zone: str,
+    slash: str = "yes",
     language: str = "",
     languages: Sequence[str] = (),
 ) -> bool:
@@ -72,17 +75,20 @@ def choose(
         wrong["density"] = "Choose one of these."
     if zone not in zones():
         wrong["zone"] = "Choose one of these."
+    if slash not in ("yes", "no"):
+        wrong["slash"] = "Choose one of these."
     if languages and language not in ("", *languages):
         wrong["language"] = "Choose one of these."
     if wrong:
         raise faults.BadRequest("", details=wrong)
     user = session.get_one(User, identity.user_id, with_for_update=True)
     before = looks_of(user)
-    wanted = Looks(Theme(theme), Density(density), zone, language if languages else before.language)
+    spoken = language if languages else before.language
+    wanted = Looks(Theme(theme), Density(density), zone, spoken, slash == "yes")
     if wanted == before:
         return False
     user.theme, user.density, user.time_zone = wanted.theme, wanted.density, wanted.zone
-    user.language = wanted.language
+    user.language, user.slash_key = wanted.language, wanted.slash_key
     audit.record(
         *(session, identity, "user:looks", "user", user.id),
         before=_words(before),
@@ -92,5 +98,6 @@ def choose(
 
 
 def _words(looks: Looks) -> str:
-    words = (looks.theme.value, looks.density.value, looks.zone, looks.language)
+    slash = "" if looks.slash_key else "no key for the search"
+    words = (looks.theme.value, looks.density.value, looks.zone, looks.language, slash)
     return ", ".join(filter(None, words))

@@ -84,6 +84,8 @@ class User(Base):
     time_zone: Mapped[str64] = mapped_column(default="UTC", server_default="UTC")
     language: Mapped[str] = mapped_column(sa.String(20), default="", server_default="")
     """In which they are shown the terms of use; none leaves it to their browser."""
+    slash_key: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    """Whether the key / leads to the search: WCAG 2.1.4 wants such keys to be turned off."""
 
 
 class Token(Base):

@@ -97,3 +97,14 @@ def test_times_are_told_by_the_readers_clock_also_after_a_while(
     seen, minutes = time.inner_text(), int(first[:2]) * 60 + int(first[3:5])
     later = int(seen[:2]) * 60 + int(seen[3:5])
     assert (later - minutes) % (24 * 60) <= 2
+
+
+def test_a_slash_leads_to_the_search_but_not_out_of_a_field(browse: Callable, world: Any) -> None:
+    page = browse().open("/admin/vms")
+    page.keyboard.press("/")
+    page.keyboard.type("/web-1")
+    box = page.get_by_role("searchbox", name="Search everything")
+    assert box.input_value() == "/web-1"
+    box.fill("web-1")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", level=1, name="web-1").wait_for()

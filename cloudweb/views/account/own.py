@@ -73,8 +73,10 @@ def change_password(request: Request) -> Response:
 
 @view_config(route_name="account.looks", request_method="POST", permission=Permission.ACCOUNT_OWN)
 def change_looks(request: Request) -> Response:
-    """POST /account/looks: colours, spacing and time zone of every page; language of the terms."""
-    given = {name: field(request, name) for name in ("theme", "density", "zone", "language")}
+    """POST /account/looks: how all pages look and which keys they have; language of the terms."""
+    given = {
+        name: field(request, name) for name in ("theme", "density", "zone", "slash", "language")
+    }
     there = request.conf.terms_languages
     try:
         preferences.choose(

@@ -42,7 +42,7 @@ def test_what_is_chosen_is_on_every_page_also_of_the_next_session(
     assert "data-theme" not in app.get("/admin/login"), "who signs in is not known yet"
 
 
-@pytest.mark.parametrize("name", ["theme", "density", "zone", "language"])
+@pytest.mark.parametrize("name", ["theme", "density", "zone", "slash", "language"])
 def test_what_there_is_not_is_refused_and_changes_nothing(
     name: str, app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory
 ) -> None:
@@ -54,6 +54,15 @@ def test_what_there_is_not_is_refused_and_changes_nothing(
         user = session.get_one(User, me.user.id)
         found = (user.theme.value, user.density.value, user.time_zone)
     assert found == ("dark", "comfortable", "UTC")
+
+
+def test_the_key_for_the_search_can_be_turned_off(app: webtest.TestApp, sign_in: Callable) -> None:
+    sign_in(Role.VIEWER)
+    assert "/keys.js" in app.get("/admin/vms")
+    choose(app, slash="no")
+    assert "/keys.js" not in app.get("/admin/vms")
+    choose(app, slash="yes")
+    assert "/keys.js" in app.get("/account")
 
 
 def test_times_are_told_by_the_readers_clock(
