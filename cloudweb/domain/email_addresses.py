@@ -66,13 +66,13 @@ def confirm_change(session: Session, identity: Identity, rules: Rules, text: str
 
 
 def mark_verified(
-    session: Session, identity: Identity, rules: Rules, user_id: int, *, reason: str
+    session: Session, identity: Identity, rules: Rules, user_id: int, *, reason: str = ""
 ) -> User:
     """Say for the user that the address is theirs; who waited for just that goes on.
 
-    Raises ItemNotFound, BadRequest, Conflict.
+    Raises ItemNotFound, Conflict.
     """
-    user, reason = registration.lock(session, user_id), texts.reason(reason)
+    user = registration.lock(session, user_id)
     if user.verified is not None:
         raise faults.Conflict(f"{user.email} is verified already.")
     before = user.state

@@ -175,7 +175,7 @@ def _users_pages(users: dict[str, User], servers: list[Server]) -> dict[str, str
         "user-reject": f"{reached}/{users['pending'].id}/reject",
         "user-mail-shown": f"{owner}/mail?subject=Disks&text=On+Friday+disks+are+changed.",
         "user-factor": f"{reached}/{users['factor'].id}/factor",
-        **{f"user-{act}": f"{reached}/{users['new'].id}/{act}" for act in ("send", "verify")},
+        "user-send": f"{reached}/{users['new'].id}/send",
         **{f"user-{act.partition('?')[0]}": f"{owner}/{act}" for act in acts},
     }
 

@@ -8,7 +8,7 @@ from pyramid.response import Response
 from cloudweb import faults
 from cloudweb.domain import email_addresses, registration, second_factor, user_acts
 from cloudweb.domain.user_acts import Act
-from cloudweb.models import SentForm, User, UserState
+from cloudweb.models import SentForm, User
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, writing
 from cloudweb.views.dashboard.acts import Preview
@@ -17,7 +17,10 @@ from cloudweb.views.dashboard.user_acts import done, obstacle, preview, respond,
 
 @view(Act.EMAIL)
 def change_address(request: Request) -> Response:
-    """GET, POST /admin/users/{id}/email?email=…: theirs once they follow a mailed link."""
+    """GET, POST /admin/users/{id}/email?email=…: theirs once they follow a mailed link.
+
+    Who has the address can have a new password mailed there, so this is dangerous.
+    """
     wanted = str(request.params.get("email", "")).strip()[:254]
 
     def make(user: User) -> Preview:
@@ -35,9 +38,14 @@ def change_address(request: Request) -> Response:
                 ),
                 "The old address is told when it has changed.",
                 "Sessions, tokens and password stay.",
+                (
+                    "Whoever reads mail at the new address can then choose a new password: be sure "
+                    "that it is them who asks."
+                ),
             ),
             facts={"New address": wanted},
             why_not=why_not,
+            phrase=user.email,
             kept={"email": [wanted]},
             command=f"cloudweb user email {user.email} {wanted} --reason …",
         )
@@ -51,29 +59,16 @@ def change_address(request: Request) -> Response:
     return respond(request, Act.EMAIL, make, change)
 
 
-@view(Act.VERIFY)
+@view(Act.VERIFY, "POST")
 def verify(request: Request) -> Response:
-    """GET, POST /admin/users/{id}/verify: an admin vouches for the address."""
+    """POST /admin/users/{id}/verify: an admin vouches for the address, at once."""
 
-    def make(user: User) -> Preview:
-        after = "Nothing else changes."
-        if user.state is UserState.UNVERIFIED:
-            active = request.account_rules.accepts_unseen(user.email)
-            after = "They then wait to be accepted."
-            if active:
-                after = "They are active then, and get a link to choose a password by."
-        return preview(
-            *(request, user, Act.VERIFY, f"Say that {user.email} is theirs", "Mark as verified"),
-            (after, "Be sure: nobody has shown that mail to this address reaches them."),
-            command=f"cloudweb user verify {user.email} --reason …",
-        )
+    def do() -> str:
+        who, rules = request.identity, request.account_rules
+        email_addresses.mark_verified(request.db, who, rules, int(request.matchdict["id"]))
+        return done(request, Act.VERIFY)
 
-    def change(user: User, reason: str) -> None:
-        email_addresses.mark_verified(
-            *(request.db, request.identity, request.account_rules, user.id), reason=reason
-        )
-
-    return respond(request, Act.VERIFY, make, change)
+    return acts.at_once(request, do, title=f"Say that {user_of(request).email} is theirs")
 
 
 @view(Act.SEND)

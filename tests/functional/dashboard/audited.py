@@ -753,9 +753,11 @@ ROWS: dict[str, Row] = {
     "admin.user.activate": _row(_user("activate"), "user:accept", details=MOVED),
     "admin.user.send": _row(_user("send", "/send"), "user:activation-send", details="email"),
     "admin.user.email": _row(
-        _user("email", "/email?email=new@example.org"), "user:email-ask", details=MOVED
+        _user("email", "/email?email=new@example.org", phrase="{email}"),
+        "user:email-ask",
+        details=MOVED,
     ),
-    "admin.user.verify": _row(_user("verify", "/verify"), "user:verify", details=MOVED),
+    "admin.user.verify": _row(_user("verify"), "user:verify", details=MOVED),
     "admin.user.reject": _row(_user("reject", "/reject"), "user:reject", details=MOVED),
     "admin.user.deactivate": _row(
         _user("deactivate", "/deactivate"), "user:deactivate", details=MOVED

@@ -236,3 +236,21 @@ def test_who_proves_it_without_a_page_to_go_to_is_led_home(
     page.form.submit(status=303)
     proved = _prove(app.get("/admin/prove"), current=PASSWORD).submit(status=303)
     assert proved.location.endswith("/account")
+
+
+@pytest.mark.parametrize("act", ["role", "sessions", "factor", "email?email=new@example.org"])
+def test_what_takes_an_account_over_is_not_shown_to_an_old_session(
+    act: str,
+    app: webtest.TestApp,
+    boss: Any,
+    make_user: Callable,
+    session: Callable,
+    sessions: SessionFactory,
+) -> None:
+    person = make_user().user
+    with unit_of_work(sessions) as db:
+        db.get_one(User, person.id).totp_sealed = "x"
+    page = f"/admin/users/{person.id}/{act}"
+    assert app.get(page).html.find(id="phrase")
+    session(created=_old())
+    assert "/admin/prove" in app.get(page, status=303).location
