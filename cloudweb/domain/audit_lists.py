@@ -35,6 +35,11 @@ def rows(identity: Identity | None = None) -> sa.Select[Any]:
     return query if identity is None else query.where(AuditEntry.user_id == identity.user_id)
 
 
+def about(target_kind: str, target_id: object) -> sa.ColumnElement[bool]:
+    """Whether an entry is about this one thing."""
+    return sa.and_(AuditEntry.target_kind == target_kind, AuditEntry.target_id == str(target_id))
+
+
 def before_after(details: Mapping[str, Any]) -> tuple[str, str, Mapping[str, str]]:
     """What was before, what is after, and what else there is to say, each as a text."""
     others = {name: _text(v) for name, v in details.items() if name not in ("before", "after")}

@@ -350,9 +350,11 @@ def get_row(session: Session, backend: str, job_id: int) -> JobRow:
     return found
 
 
-def list_opcodes(session: Session) -> Sequence[str]:
-    """Every opcode that a job here has; one statement."""
+def list_opcodes(session: Session, backend_id: int | None = None) -> Sequence[str]:
+    """Every opcode that a job here (of one cluster) has; one statement."""
     query = sa.select(ClusterJob.opcode).distinct().order_by(ClusterJob.opcode).limit(200)
+    if backend_id is not None:
+        query = query.where(ClusterJob.backend_id == backend_id)
     return session.scalars(query).all()
 
 

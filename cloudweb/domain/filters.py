@@ -170,6 +170,14 @@ class Fields(Mapping[str, Field]):
             raise BadRequest(f"There is no field {name!r} here; there are: {', '.join(self)}.")
         return self._fields[name]
 
+    def without(self, *names: str) -> "Fields":
+        """The same fields but these: of a list in which those are alike for every row."""
+        return Fields(**{name: each for name, each in self.items() if name not in names})
+
+    def joined(self, **fields: Field) -> "Fields":
+        """The same fields and these."""
+        return Fields(**{**self, **fields})
+
     def condition(self, term: Term) -> Condition:
         """A comparison in SQL. Raises BadRequest, which names the field."""
         field = self._get(term.field)

@@ -342,6 +342,21 @@ class Place:
     backend: Backend
     made: BackendNetwork | None
 
+    @property
+    def state(self) -> NetworkState | None:
+        """What is there; None where nothing is."""
+        return self.made.state if self.made is not None else None
+
+    @property
+    def name(self) -> str | None:
+        """What Ganeti calls it."""
+        return self.made.name if self.made is not None else None
+
+    @property
+    def since(self) -> dt.datetime | None:
+        """Since when it is as it is there."""
+        return self.made.updated if self.made is not None else None
+
 
 def list_places(session: Session, network: Network) -> list[Place]:
     """Every cluster that is not removed, with what it has of the network; one statement."""

@@ -160,6 +160,7 @@ class World:
             "vms-filtered": "/admin/vms?q=web&state=STARTED",
             "vms-none": "/admin/vms?q=nothing-like-this",
             "vm": f"/admin/vms/{s}",
+            "vm-history": f"/admin/vms/{s}/history",
             "vm-shutdown": f"/admin/vms/{s}/shutdown",
             "vm-reboot": f"/admin/vms/{s}/reboot",
             "vm-destroy": f"/admin/vms/{s}/destroy",
@@ -168,6 +169,10 @@ class World:
             "backends": "/admin/backends",
             "backend": f"/admin/backends/{b}",
             "backend-month": f"/admin/backends/{b}?span=30d",
+            **{
+                f"backend-{tab}": f"/admin/backends/{b}/{tab}"
+                for tab in ("nodes", "vms", "networks", "jobs", "history")
+            },
             "backend-new": "/admin/backends/new",
             "backend-edit": f"/admin/backends/{b}/edit",
             "backend-remove": f"/admin/backends/{b}/remove",

@@ -58,6 +58,7 @@ def drain_a_cluster(hand: Mouse, world: Any) -> None:
 
 def empty_a_node(hand: Mouse, world: Any) -> None:
     hand.press("link", "gnt-athens.example.org")
+    hand.press("link", "Nodes")
     hand.press("link", "node1.example.org")
     hand.press("link", "Evacuate…")
     hand.fill("Reason", "its fan is loud")

@@ -21,6 +21,7 @@ _ROUTES = {
     "admin.vms": "/admin/vms",
     "admin.vms.mail": "/admin/vms/mail",
     "admin.vm": f"/admin/vms/{_ID}",
+    "admin.vm.history": f"/admin/vms/{_ID}/history",
     "admin.vm.start": f"/admin/vms/{_ID}/start",
     "admin.vm.shutdown": f"/admin/vms/{_ID}/shutdown",
     "admin.vm.reboot": f"/admin/vms/{_ID}/reboot",
@@ -35,6 +36,11 @@ _ROUTES = {
     "admin.backends.bulk": "/admin/backends/bulk",
     "admin.backend.new": "/admin/backends/new",
     "admin.backend": f"/admin/backends/{_ID}",
+    "admin.backend.nodes": f"/admin/backends/{_ID}/nodes",
+    "admin.backend.vms": f"/admin/backends/{_ID}/vms",
+    "admin.backend.networks": f"/admin/backends/{_ID}/networks",
+    "admin.backend.jobs": f"/admin/backends/{_ID}/jobs",
+    "admin.backend.history": f"/admin/backends/{_ID}/history",
     "admin.backend.edit": f"/admin/backends/{_ID}/edit",
     "admin.backend.remove": f"/admin/backends/{_ID}/remove",
     "admin.backend.drain": f"/admin/backends/{_ID}/drain",
@@ -162,6 +168,12 @@ _LISTS = (
     "views",
     "letters",
     "nodes",
+    "backend.nodes",
+    "backend.vms",
+    "backend.networks",
+    "backend.jobs",
+    "backend.history",
+    "vm.history",
 )
 """What can be had whole, as a file."""
 

@@ -9,7 +9,6 @@ from pyramid.view import view_config
 from cloudweb.domain import (
     accounts,
     attention,
-    audit,
     capacity,
     comparisons,
     fitting,
@@ -27,9 +26,10 @@ from cloudweb.security import Permission, allows
 from cloudweb.settings import Settings
 from cloudweb.views.dashboard import charts, lists, pages
 from cloudweb.views.dashboard.backend_bulk import ACTS
+from cloudweb.views.dashboard.backend_lists import TABS
 from cloudweb.views.dashboard.lists import Column, Listing
 
-_RECENT = 10
+_RECENT = 5
 
 
 def stale_after_s(conf: Settings) -> float:
@@ -119,13 +119,13 @@ def show(request: Request) -> Response:
             *(request.identity.user_id, backend.id, str(backend.refreshed)),
             str(backend.refresh_asked),
         ),
+        tabs=TABS,
         condition=_condition(request, backend),
         state_by=accounts.email_of(request.db, backend.state_by_id),
         servers=promised.servers,
         promised=promised,
         loss=capacity.after_loss(row.node for row in rows),
         flavors=[(f, _fit(backend, f), capacity.count_fitting(backend, f)) for f in wanted],
-        nodes=rows,
         holds=capacity.holds(request.db, backend),
         compared=comparisons.newest(request.db, backend),
         points=points,
@@ -135,9 +135,7 @@ def show(request: Request) -> Response:
             charts.draw("Memory", "memory_percent", points, span),
             charts.draw("Disk", "disk_percent", points, span),
         ],
-        state_of=nodes.state,
         recent=recent,
-        history=audit.list_for(request.db, "backend", backend.id),
         done=request.GET.get("done", ""),
     )
 

@@ -74,10 +74,15 @@ def index(request: Request) -> Response:
         request,
         JOBS,
         choices={"backend": ("Backend", names), "opcode": ("What", opcodes)},
-        busy=lambda rows: any(row.job.status in UNFINISHED for row in rows),
+        busy=is_any_open,
         missing=_missing(backends),
         took=figures.took,
     )
+
+
+def is_any_open(rows: Sequence[JobRow]) -> bool:
+    """Whether any of these is still to end."""
+    return any(row.job.status in UNFINISHED for row in rows)
 
 
 _WHY = {

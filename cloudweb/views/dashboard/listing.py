@@ -32,7 +32,8 @@ class Listing:
     ``id``. ``choices`` are the fields that have a menu of their own, with the values' words.
     ``unless_asked`` are filters that hold until one on the same field is given. ``enrich`` adds
     to the rows of a page what no one statement gives. The template
-    ``partials/<name>`` draws the cells.
+    ``partials/<name>`` draws the cells, or that of ``cells``, which is another list's name.
+    ``tabs`` are the pages this is one of, about the same thing: words and route.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Listing:
     """The field that is higher in newer rows."""
     section: str = ""
     nothing: str = ""
+    cells: str = ""
+    tabs: tuple[tuple[str, str], ...] = ()
 
     @property
     def route(self) -> str:

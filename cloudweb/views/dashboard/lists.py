@@ -324,7 +324,7 @@ def respond(
         asked.up_to = keysets.newest(request.db, listing.newest.column)
     return pages.show_live(
         request,
-        listing.name.replace(".", "_"),
+        (listing.cells or listing.name).replace(".", "_"),
         page="list",
         status=400 if asked.error else 200,
         busy=busy(rows),

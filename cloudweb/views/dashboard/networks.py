@@ -94,13 +94,13 @@ def show(request: Request) -> Response:
         pool=pool,
         meter=share("Addresses", usable - (row.free or 0), usable) if pool is not None else None,
         places=network_lists.list_places(request.db, network),
-        word=lambda place: _word(network, place),
+        word=lambda place: word(network, place),
         recent=recent,
         history=audit.list_for(request.db, "network", network.id),
     )
 
 
-def _word(network: Network, place: Place) -> NetworkState | str:
+def word(network: Network, place: Place) -> NetworkState | str:
     """What there is on a cluster: the state of what was made, or why there is nothing."""
     if place.made is not None and place.made.state is not NetworkState.DELETED:
         return place.made.state
@@ -203,7 +203,7 @@ def make_everywhere(request: Request) -> Response:
     def make() -> Preview:
         preview, row = _preview(request, "Make", note=" on every cluster")
         places = network_lists.list_places(request.db, row.network)
-        lacking = [p.backend.name for p in places if _word(row.network, p) == "Not made yet"]
+        lacking = [p.backend.name for p in places if word(row.network, p) == "Not made yet"]
         obstacle = preview.obstacle
         if not obstacle and not lacking:
             obstacle = "No cluster lacks it."

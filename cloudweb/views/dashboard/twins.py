@@ -26,6 +26,7 @@ class Twin:
 TWINS = {
     "admin.vms": Twin("server list", "/api/v1.1/servers/detail", _OWNERS),
     "admin.vm": Twin("server show {id}", "/api/v1.1/servers/{id}", _OWNER),
+    "admin.vm.history": Twin("audit list --filter kind=server --filter target={id}"),
     "admin.images": Twin("image list", "/api/v1.1/images/detail", _OWNERS),
     "admin.image": Twin(
         "image show {id}", "/api/v1.1/images/{id}", "Who sees it has it in the API"
@@ -51,6 +52,10 @@ TWINS = {
     ),
     "admin.backends": Twin("backend list"),
     "admin.backend": Twin("backend show {id}"),
+    "admin.backend.nodes": Twin("node list --filter backend={backend.name}"),
+    "admin.backend.vms": Twin("server list --filter backend={backend.name}"),
+    "admin.backend.jobs": Twin("job list --filter backend={backend.name}"),
+    "admin.backend.history": Twin("audit list --filter kind=backend --filter target={id}"),
     "admin.nodes": Twin("node list"),
     "admin.node": Twin("node show {node} --backend {id}"),
     "admin.ip": Twin("address history {address}"),

@@ -1,5 +1,8 @@
 """VMs: finding servers, whoever owns them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
@@ -69,10 +72,20 @@ ACTS = {
 def index(request: Request) -> Response:
     """GET /admin/vms, .csv, .json."""
     names = {backend.name: backend.name for backend in fleet.list_all(request.db)}
+    return respond(request, VMS, choices={"backend": ("Backend", names)})
+
+
+def respond(
+    request: Request, listing: Listing, *, besides: Mapping[str, str] | None = None, **values: Any
+) -> Response:
+    """A list of VMs, with what can be done to many of them.
+
+    ``besides`` are filters all of them match, beside those of the address.
+    """
     return lists.respond(
         request,
-        VMS,
-        choices={"backend": ("Backend", names)},
+        listing,
+        besides=besides or {},
         bulk=[
             (verb, word)
             for verb, (word, needed) in ACTS.items()
@@ -81,4 +94,5 @@ def index(request: Request) -> Response:
         busy=lambda rows: any(
             row.open_operation or row.server.state is OperState.BUILD for row in rows
         ),
+        **values,
     )

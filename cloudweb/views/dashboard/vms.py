@@ -28,10 +28,12 @@ from cloudweb.models import OPEN_STATES, Backend, OperState, SentForm
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, noticing, pages
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
+from cloudweb.views.dashboard.histories import VM_TABS
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.states import verb as word_of
 
 _RECENT = 20
+_FEW = 5
 
 
 @view_config(route_name="admin.vm", request_method="GET", permission=Permission.DASHBOARD_VIEW)
@@ -52,11 +54,13 @@ def _show(request: Request, *, status: int = 200, error: str = "") -> Response:
         busy=_has_open(recent) or row.server.state is OperState.BUILD,
         row=row,
         server=row.server,
+        tabs=VM_TABS,
+        shown=_FEW,
         view=view,
         recent=recent,
         obstacles=_obstacles(row, recent, backend),
         sides=sides.of(request.db, row.server, row.flavor, len(view.nics)),
-        history=audit.list_for(request.db, "server", row.server.id),
+        history=audit.list_for(request.db, "server", row.server.id, limit=_FEW),
         error=error,
         # It stays while the VM does: what refreshes itself is the same until something moves.
         key=forms.token(

@@ -77,7 +77,7 @@ def test_a_node_shows_its_servers_and_is_emptied_after_a_preview(
         flavor=make_flavor(disk_template="plain"),
     )
     sign_in(Role.OPERATOR)
-    page = app.get(f"/admin/backends/{backend.id}").click("n1.example.org")
+    page = app.get(f"/admin/backends/{backend.id}/nodes").click("n1.example.org")
     assert "1 of them none of our VMs" in page
     assert "stays<b>" not in page, "nothing of it is markup"
     preview = page.click("Evacuate…")

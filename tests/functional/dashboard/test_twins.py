@@ -22,6 +22,7 @@ WITHOUT = {
     "admin.help": "docs/commands.md",
     "admin.help.page": "docs/commands.md",
     "admin.ips": "as a file",
+    "admin.backend.networks": "as a file",
     "admin.views": "as a file",
     "admin.reconcile.runs": "as a file",
     "admin.reconcile.between": "it is made of the files of runs",
