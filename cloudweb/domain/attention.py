@@ -46,7 +46,7 @@ POOL_TIGHT = 0.85
 class Condition(enum.StrEnum):
     """How a backend is, in the one word that matters most."""
 
-    TAKING = "taking"
+    TAKING = "active"
     DRAINED = "drained"
     OFFLINE = "offline"
     UNREACHABLE = "unreachable"
@@ -114,7 +114,7 @@ def condition(backend: Backend, *, stale_after_s: float) -> Condition:
     return Condition.TAKING if backend.public else Condition.RESTRICTED
 
 
-def flags(backend: Backend) -> list[str]:
+def flags(backend: Backend) -> list[Condition]:
     """All that holds of a backend, in words: what was set, and whether it answers."""
     facts = {
         Condition.DRAINED: backend.drained,
@@ -122,7 +122,7 @@ def flags(backend: Backend) -> list[str]:
         Condition.UNREACHABLE: backend.unreachable_since is not None,
         Condition.RESTRICTED: not backend.public,
     }
-    return [word.value for word, holds in facts.items() if holds] or [Condition.TAKING.value]
+    return [word for word, holds in facts.items() if holds] or [Condition.TAKING]
 
 
 def is_stale(backend: Backend, stale_after_s: float) -> bool:

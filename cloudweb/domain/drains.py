@@ -24,9 +24,9 @@ from cloudweb.models import (
 
 
 class Moved(faults.Conflict):
-    """The backend is no longer as it was when the preview was made."""
+    """Not all is as it was when the preview was made."""
 
-    sentence = "The backend has changed since this page was made."
+    sentence = "Something has changed since this page was made."
 
 
 class Change(enum.StrEnum):
@@ -37,18 +37,18 @@ class Change(enum.StrEnum):
     RESTRICT = "restrict"
     """Only those of users pinned to it go there."""
     PUBLISH = "publish"
+    OFFLINE = "offline"
+    ONLINE = "online"
 
     @property
     def flag(self) -> tuple[str, bool]:
         """The column, and what it is then."""
-        if self in (Change.DRAIN, Change.UNDRAIN):
-            return "drained", self is Change.DRAIN
-        return "public", self is Change.PUBLISH
+        return _FLAGS[self]
 
     @property
     def closes(self) -> bool:
         """Whether it takes room away."""
-        return self in (Change.DRAIN, Change.RESTRICT)
+        return self in (Change.DRAIN, Change.RESTRICT, Change.OFFLINE)
 
     def holds(self, backend: Backend) -> bool:
         """Whether the backend is so already."""
@@ -56,12 +56,23 @@ class Change(enum.StrEnum):
         return getattr(backend, flag) is value
 
 
+_FLAGS = {
+    Change.DRAIN: ("drained", True),
+    Change.UNDRAIN: ("drained", False),
+    Change.RESTRICT: ("public", False),
+    Change.PUBLISH: ("public", True),
+    Change.OFFLINE: ("offline", True),
+    Change.ONLINE: ("offline", False),
+}
+
+
 class Verdict(enum.StrEnum):
     """How much a person should hesitate."""
 
-    FINE = "fine"
+    OK = "ok"
     CAUTION = "caution"
-    LOSS = "loss"
+    BLOCKED = "blocked"
+    """Not without having said so in so many words."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,36 +96,80 @@ class Preview:
 
     before: Room
     after: Room
+    placed_before: int
+    """How many flavors some backend takes and has room for."""
+    placed_after: int
     lost: tuple[Flavor, ...]
     tight: tuple[Flavor, ...]
     gained: tuple[Flavor, ...]
     others_closed: tuple[Backend, ...]
-    """Those that are drained or not public already."""
-    token: str
-    nothing_left: bool = False
-    """Whether the last ones that take anybody's servers are made not public."""
+    """Those that are drained, offline or not public already."""
+    nothing_left: bool
+    """Whether the last ones that take anybody's servers take them no longer."""
 
     @property
-    def verdict(self) -> Verdict:
-        if self.lost or self.nothing_left:
-            return Verdict.LOSS
-        return Verdict.CAUTION if self.tight else Verdict.FINE
+    def lost_templates(self) -> list[str]:
+        """The disk templates that no backend would be left for."""
+        return sorted({flavor.disk_template for flavor in self.lost})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Around:
-    """What draining backends does not stop, and whom it concerns."""
+    """What changing backends does not stop, and whom it concerns."""
 
     pinned: Sequence[str]
-    """The addresses of users whose new servers go there all the same."""
+    """The addresses of users whose new servers go there alone."""
     creates: Sequence[Operation]
     """Servers that are being made there."""
     promoted: Mapping[int, str]
     """Of flavors that fit nowhere then, by id: the promoted flavor each of them is."""
 
 
-def around(session: Session, chosen: Sequence[Backend], would: Preview) -> Around:
-    """That; three statements."""
+PINNED_SHOWN = 20
+CREATES_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prospect:
+    """All that is to be known before these backends are changed."""
+
+    backends: Sequence[Backend]
+    change: Change
+    preview: Preview
+    around: Around
+    token: str
+    """It moves with all of this but the figures themselves, and the servers being made."""
+
+    @property
+    def things(self) -> int:
+        """How many things are to be known before it is closed."""
+        would, around = self.preview, self.around
+        found = (would.lost, would.tight, around.pinned, around.creates)
+        return sum(map(bool, found)) if self.change.closes else 0
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.preview.lost or self.preview.nothing_left:
+            return Verdict.BLOCKED
+        hurts = self.preview.tight or (self.change.closes and self.around.pinned)
+        return Verdict.CAUTION if hurts else Verdict.OK
+
+
+def look(session: Session, chosen: Sequence[Backend], change: Change) -> Prospect:
+    """What would follow of changing all of these; five statements, or four."""
+    backends = fleet.list_all(session)
+    would = preview(backends, flavors.list_active(session), chosen, change)
+    around = _around(session, chosen, would)
+    takers = [(each.id, each.drained, each.offline, each.public) for each in backends]
+    fates = [[flavor.id for flavor in each] for each in (would.lost, would.tight, would.gained)]
+    seen = repr(
+        ([token(each) for each in chosen], takers, fates, would.nothing_left, list(around.pinned))
+    )
+    text = f"{change}:{seen}:{bool(around.creates)}"
+    return Prospect(chosen, change, would, around, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def _around(session: Session, chosen: Sequence[Backend], would: Preview) -> Around:
     ids = [backend.id for backend in chosen]
     pinned = session.scalars(
         sa.select(User.email)
@@ -146,10 +201,6 @@ def around(session: Session, chosen: Sequence[Backend], would: Preview) -> Aroun
     return Around(pinned, creates, promoted)
 
 
-PINNED_SHOWN = 20
-CREATES_SHOWN = 10
-
-
 def preview(
     backends: Sequence[Backend],
     wanted: Sequence[Flavor],
@@ -162,17 +213,19 @@ def preview(
     # What they would take is asked of copies that are as they would be.
     would_be = [_changed(b, change) if b.id in ids else b for b in backends]
     after = [b for b in would_be if fitting.is_open(b)]
+    others = [b for b in backends if b.id not in ids]
     return Preview(
         before=_room(before),
         after=_room(after),
+        placed_before=sum(_placed(before, f) for f in wanted),
+        placed_after=sum(_placed(after, f) for f in wanted),
         lost=tuple(f for f in wanted if _taken(before, f) and not _taken(after, f)),
         tight=tuple(
             f for f in wanted if _taken(after, f) and _placed(before, f) and not _placed(after, f)
         ),
         gained=tuple(f for f in wanted if not _taken(before, f) and _taken(after, f)),
-        others_closed=tuple(b for b in backends if (b.drained or not b.public) and b.id not in ids),
-        token=":".join(token(b) for b in backends if b.id in ids),
-        nothing_left=change is Change.RESTRICT and bool(before) and not after,
+        others_closed=tuple(b for b in others if not fitting.is_open(b)),
+        nothing_left=change.closes and bool(before) and not after,
     )
 
 
@@ -187,23 +240,37 @@ def apply(
     accept_loss: bool,
     until: dt.datetime | None = None,
 ) -> None:
-    """Change the backend, if it is still as ``seen`` (a preview's token).
+    """Change the backend, if all is still as ``seen`` (the token of what was looked at).
 
+    All backends are locked for it, so that two who close the last ones see each other.
     Doing again what the same person just did changes nothing.
     Raises ItemNotFound, BadRequest (reason, or flavors would be lost), Moved.
     """
-    backend = session.scalar(sa.select(Backend).where(Backend.id == backend_id).with_for_update())
-    if backend is None or backend.removed is not None:
+    locked = session.scalars(
+        sa.select(Backend)
+        .where(Backend.removed.is_(None))
+        .order_by(Backend.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    backend = next((each for each in locked if each.id == backend_id), None)
+    if backend is None:
         raise faults.ItemNotFound(f"No backend {backend_id}.")
     if change.holds(backend) and _same_act(backend, identity, reason):
         return
-    if seen != token(backend):
+    would = look(session, [backend], change)
+    if seen != would.token:
         raise Moved
-    if not accept_loss:
-        _check_loss(session, backend, change)
+    if would.verdict is Verdict.BLOCKED and not accept_loss:
+        raise faults.BadRequest(
+            "Some flavors could not be placed anywhere.",
+            details={"accept_loss": "Tick that you accept it."},
+        )
     flag, value = change.flag
     if flag == "public":
         fleet.set_public(session, identity, backend, public=value, reason=reason)
+    elif flag == "offline":
+        fleet.set_offline(session, identity, backend, offline=value, reason=reason)
     else:
         fleet.set_drained(session, identity, backend, drained=value, reason=reason, until=until)
 
@@ -212,17 +279,8 @@ def _same_act(backend: Backend, identity: Identity, reason: str) -> bool:
     return backend.state_by_id == identity.user_id and backend.state_reason == reason.strip()
 
 
-def _check_loss(session: Session, backend: Backend, change: Change) -> None:
-    would = preview(fleet.list_all(session), flavors.list_active(session), [backend], change)
-    if would.verdict is Verdict.LOSS:
-        raise faults.BadRequest(
-            "Some flavors could not be placed anywhere.",
-            details={"accept_loss": "Tick that you accept it."},
-        )
-
-
 def token(backend: Backend) -> str:
-    """What a preview was made of; it changes with the backend's flags."""
+    """How a backend is set; it changes with its flags."""
     since = backend.state_since.isoformat() if backend.state_since else ""
     text = f"{backend.id}:{backend.drained:d}:{backend.offline:d}:{backend.public:d}:{since}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]

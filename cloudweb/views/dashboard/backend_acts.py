@@ -1,6 +1,5 @@
 """Changing what goes to a backend: draining it, whether it is public, taking it offline."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,36 +7,13 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import accounts, attention, drains, flavors, fleet, notices, operation_lists
-from cloudweb.domain.drains import Change
+from cloudweb.domain import accounts, drains, fleet, notices, operation_lists
+from cloudweb.domain.drains import Change, Verdict
 from cloudweb.domain.notices import Notice
-from cloudweb.models import Backend, SentForm, Server
+from cloudweb.models import Backend, EventSource, SentForm, Server
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, figures, noticing
-from cloudweb.views.dashboard.acts import Field, Kind, Preview
-
-
-def _preview(request: Request, verb: str) -> tuple[Preview, Backend]:
-    backend = fleet.get(request.db, int(request.matchdict["id"]))
-    facts = {
-        "Backend": backend.name,
-        "State": ", ".join(attention.flags(backend)),
-        "VMs": str(sum(fleet.count_servers(request.db).get(backend.id, {}).values())),
-    }
-    if backend.state_since is not None:
-        by = accounts.email_of(request.db, backend.state_by_id)
-        facts["Set"] = f"{backend.state_since:%Y-%m-%d %H:%M:%S} UTC by {by}"
-    if backend.state_reason:
-        facts["Reason then"] = backend.state_reason
-    preview = Preview(
-        title=f"{verb} {backend.name}",
-        verb=verb,
-        section="backends",
-        up=(("Backends", request.route_path("admin.backends")), (backend.name, _back(request))),
-        facts=facts,
-        versions=drains.token(backend),
-    )
-    return preview, backend
+from cloudweb.views.dashboard import acts, draining, figures, noticing, states
+from cloudweb.views.dashboard.acts import Preview
 
 
 def _back(request: Request, **query: str) -> str:
@@ -85,53 +61,38 @@ def publish(request: Request) -> Response:
     return _change(request, Change.PUBLISH)
 
 
-ALREADY: Mapping[Change, str] = {
-    Change.DRAIN: "It is drained already.",
-    Change.UNDRAIN: "It is not drained.",
-    Change.RESTRICT: "It is not public.",
-    Change.PUBLISH: "It is public already.",
+@view_config(
+    route_name="admin.backend.offline",
+    request_method=("GET", "POST"),
+    permission=Permission.BACKEND_DRAIN,
+)
+def go_offline(request: Request) -> Response:
+    """GET, POST /admin/backends/{id}/offline: the cluster is not asked anything any more."""
+    return _change(request, Change.OFFLINE)
+
+
+@view_config(
+    route_name="admin.backend.online",
+    request_method=("GET", "POST"),
+    permission=Permission.BACKEND_DRAIN,
+)
+def go_online(request: Request) -> Response:
+    """GET, POST /admin/backends/{id}/online: the cluster is asked again."""
+    return _change(request, Change.ONLINE)
+
+
+_TITLES = {
+    Change.RESTRICT: "Make {} not public",
+    Change.PUBLISH: "Make {} public",
+    Change.OFFLINE: "Take {} offline",
+    Change.ONLINE: "Take {} back",
 }
-"""Why one is not changed that is so already."""
-_TITLES = {Change.RESTRICT: "Make {} not public", Change.PUBLISH: "Make {} public"}
 
 
 def _change(request: Request, change: Change) -> Response:
-    def make() -> Preview:
-        preview, backend = _preview(request, change.capitalize())
-        known, wanted = fleet.list_all(request.db), flavors.list_active(request.db)
-        would = drains.preview(known, wanted, [backend], change)
-        around = drains.around(request.db, [backend], would)
-        obstacle = ALREADY[change] if change.holds(backend) else ""
-        mails = change is Change.DRAIN and not obstacle
-        notice = notices.drained(noticing.until(request))
-        told = _told(request, backend, notice) if mails else {}
-        title = _TITLES.get(change, preview.verb + " {}").format(backend.name)
-        blocked = would.verdict is drains.Verdict.LOSS
-        return dataclasses.replace(
-            preview,
-            title=title,
-            verb=title.replace(f" {backend.name}", ""),
-            follows=_FOLLOWS[change](backend),
-            obstacle=obstacle,
-            part="draining",
-            below=told.get("below", ""),
-            also=told.get("also", ()),
-            values={
-                "preview": would,
-                "around": around,
-                "change": change,
-                **told.get("values", {}),
-            },
-            fields=(*((UNTIL,) if change is Change.DRAIN else ()), *told.get("fields", ())),
-            danger=change.closes and blocked,
-            phrase=f"{change} {backend.name}" if change.closes and blocked else "",
-            reason="required" if change.closes else "optional",
-            command=f"cloudweb backend {change} {backend.name}"
-            + (" --reason …" if change.closes else ""),
-        )
+    backend_id = int(request.matchdict["id"])
 
     def do(preview: Preview, reason: str, _form: SentForm) -> str:
-        backend_id = int(request.matchdict["id"])
         until = acts.time(request, "until") if change is Change.DRAIN else None
         drains.apply(
             *(request.db, request.identity, backend_id, change),
@@ -140,26 +101,97 @@ def _change(request: Request, change: Change) -> Response:
             accept_loss=preview.danger,
             until=until,
         )
-        if change is Change.DRAIN:
+        if (notice := draining.notice(change, until)) is not None:
             to = notices.owners(request.db, Server.backend_id == backend_id)
-            noticing.send(request, notices.drained(until), to, reason)
+            noticing.send(request, notice, to, reason)
         return _back(request, done=change)
 
-    return acts.respond(request, make, do)
+    return acts.respond(request, lambda: _preview(request, backend_id, change), do)
 
 
-UNTIL = Field(
-    "until",
-    "Until (optional, UTC)",
-    Kind.TIME,
-    hint="Nothing happens by itself then: it shows among what needs attention.",
-)
+def _preview(request: Request, backend_id: int, change: Change) -> Preview:
+    backend = fleet.get(request.db, backend_id)
+    prospect = drains.look(request.db, [backend], change)
+    obstacle = draining.ALREADY[change] if change.holds(backend) else ""
+    notice = draining.notice(change, noticing.until(request))
+    told = _told(request, backend, notice) if notice is not None and not obstacle else {}
+    title = _TITLES.get(change, change.capitalize() + " {}").format(backend.name)
+    blocked = change.closes and prospect.verdict is Verdict.BLOCKED
+    return Preview(
+        title=title,
+        verb=title.replace(f" {backend.name}", ""),
+        section="backends",
+        up=(("Backends", request.route_path("admin.backends")), (backend.name, _back(request))),
+        facts=_facts(request, backend) | ({} if obstacle else draining.facts(prospect)),
+        follows=_follows(request, backend, change),
+        obstacle=obstacle,
+        part="" if obstacle else "draining",
+        below=told.get("below", ""),
+        also=told.get("also", ()),
+        values={
+            "prospect": prospect,
+            "sentence": draining.sentence(prospect),
+            **told.get("values", {}),
+        },
+        fields=(*((draining.UNTIL,) if change is Change.DRAIN else ()), *told.get("fields", ())),
+        danger=blocked,
+        harsh=change is Change.OFFLINE,
+        phrase=f"{change} {backend.name}" if blocked else "",
+        reason="required" if change.closes else "optional",
+        command=f"cloudweb backend {change} {backend.name}"
+        + (" --reason …" if change.closes else ""),
+        versions=prospect.token,
+    )
+
+
+def _facts(request: Request, backend: Backend) -> dict[str, str]:
+    """How the backend is now."""
+    facts = {
+        "Backend": backend.name,
+        "State": states.all_of(backend),
+        "VMs": str(sum(fleet.count_servers(request.db).get(backend.id, {}).values())),
+    }
+    if backend.state_since is not None:
+        by = accounts.email_of(request.db, backend.state_by_id)
+        facts["Set"] = f"{backend.state_since:%Y-%m-%d %H:%M:%S} UTC by {by}"
+    if backend.state_reason:
+        facts["Reason then"] = backend.state_reason
+    return facts
 
 
 def _told(request: Request, backend: Backend, notice: Notice) -> dict[str, Any]:
     """What a preview has for telling the owners of the servers there."""
     to = notices.owners(request.db, Server.backend_id == backend.id)
     return noticing.shown(request, notice, to, reason="required")
+
+
+def _follows(request: Request, backend: Backend, change: Change) -> list[str]:
+    if change is Change.OFFLINE:
+        waiting = operation_lists.count_open(request.db, backend.id)
+        return _after_offline(backend, waiting)
+    return _FOLLOWS[change](backend)
+
+
+def _after_offline(backend: Backend, waiting: int) -> list[str]:
+    heard = "is heard all the same"
+    stay = "stays where it is" if waiting == 1 else "stay where they are"
+    agents = backend.event_source is EventSource.AGENTS
+    return [
+        "The cluster is asked nothing until it is back: nothing starts or stops there.",
+        "No new servers go to it, not even of users who are pinned to it.",
+        "Its VMs run on as they are. Their owners still see them, as they were last known.",
+        "Whoever starts, stops or changes one, or opens its console, is refused at once.",
+        f"{figures.plural(waiting, 'operation')} of it {stay}.",
+        f"What its agents say {heard}." if agents else f"Were there agents, what they say {heard}.",
+    ]
+
+
+def _after_online(backend: Backend) -> list[str]:
+    still = "" if not backend.drained else " New servers go elsewhere: it is still drained."
+    return [
+        f"The cluster is asked again, and does what waits for it.{still}",
+        "Its VMs can be acted on again.",
+    ]
 
 
 def _after_draining(_backend: Backend) -> list[str]:
@@ -196,77 +228,8 @@ _FOLLOWS: Mapping[Change, Callable[[Backend], list[str]]] = {
     Change.UNDRAIN: _after_undraining,
     Change.RESTRICT: _after_restricting,
     Change.PUBLISH: _after_publishing,
+    Change.ONLINE: _after_online,
 }
-
-
-@view_config(
-    route_name="admin.backend.offline",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def go_offline(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/offline: the cluster is not asked anything any more."""
-
-    def make() -> Preview:
-        preview, backend = _preview(request, "Take offline")
-        waiting = operation_lists.count_open(request.db, backend.id)
-        return dataclasses.replace(
-            preview,
-            title=f"Take {backend.name} offline",
-            follows=(
-                "The cluster is asked nothing until it is back: nothing starts or stops there.",
-                "No new servers go to it.",
-                f"{preview.facts['VMs']} VMs run on as they are. Their owners still see them.",
-                "Whoever starts, stops or changes one, or opens its console, is refused at once.",
-                f"{figures.plural(waiting, 'operation')} of it stay where they are.",
-                "What its agents say is heard all the same.",
-            ),
-            obstacle="It is offline already." if backend.offline else "",
-            reason="required",
-            harsh=True,
-            **(_told(request, backend, notices.OFFLINE) if not backend.offline else {}),
-            command=f"cloudweb backend offline {backend.name} --reason …",
-        )
-
-    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
-        backend = fleet.get(request.db, int(request.matchdict["id"]))
-        fleet.set_offline(request.db, request.identity, backend, offline=True, reason=reason)
-        to = notices.owners(request.db, Server.backend_id == backend.id)
-        noticing.send(request, notices.OFFLINE, to, reason)
-        return _back(request, done="offline")
-
-    return acts.respond(request, make, do)
-
-
-@view_config(
-    route_name="admin.backend.online",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def go_online(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/online: the cluster is asked again."""
-
-    def make() -> Preview:
-        preview, backend = _preview(request, "Take back")
-        still = "" if not backend.drained else " New servers go elsewhere: it is still drained."
-        return dataclasses.replace(
-            preview,
-            title=f"Take {backend.name} back",
-            follows=(
-                f"The cluster is asked again, and does what waits for it.{still}",
-                "Its VMs can be acted on again.",
-            ),
-            obstacle="" if backend.offline else "It is not offline.",
-            reason="optional",
-            command=f"cloudweb backend online {backend.name}",
-        )
-
-    def do(_preview: Preview, reason: str, _form: SentForm) -> str:
-        backend = fleet.get(request.db, int(request.matchdict["id"]))
-        fleet.set_offline(request.db, request.identity, backend, offline=False, reason=reason)
-        return _back(request, done="online")
-
-    return acts.respond(request, make, do)
 
 
 @view_config(

@@ -10,15 +10,14 @@ from pyramid.view import view_config
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import attention, drains, flavors, fleet, notices
+from cloudweb.domain import drains, fleet, notices
 from cloudweb.domain.drains import Change, Verdict
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.notices import Notice
 from cloudweb.models import Backend, SentForm, Server
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, bulk, figures, noticing
+from cloudweb.views.dashboard import acts, bulk, draining, figures, noticing, states
 from cloudweb.views.dashboard.acts import Item, Preview
-from cloudweb.views.dashboard.backend_acts import ALREADY, UNTIL
 
 ACTS = {
     "refresh": "Refresh",
@@ -74,17 +73,13 @@ def _change(verb: str) -> Change | None:
 def _why_not(backend: Backend, verb: str) -> str:
     """Why one is skipped, in words; the domain refuses by its own rules."""
     if change := _change(verb):
-        return ALREADY[change] if change.holds(backend) else ""
-    if verb == "online":
-        return "" if backend.offline else "It is not offline."
-    already = "It is offline already." if verb == "offline" else "It is offline: nothing asks it."
-    return already if backend.offline else ""
+        return draining.ALREADY[change] if change.holds(backend) else ""
+    return "It is offline: nothing asks it." if backend.offline else ""
 
 
 def _notice(request: Request, verb: str) -> Notice | None:
-    if verb == "drain":
-        return notices.drained(noticing.until(request))
-    return notices.OFFLINE if verb == "offline" else None
+    change = _change(verb)
+    return draining.notice(change, noticing.until(request)) if change else None
 
 
 def _preview(request: Request) -> Preview:
@@ -101,7 +96,7 @@ def _preview(request: Request) -> Preview:
             _why_not(backend, verb),
             drains.token(backend),
             request.route_path("admin.backend", id=backend.id),
-            ", ".join(attention.flags(backend)),
+            states.all_of(backend),
         )
         for backend in chosen
     ]
@@ -124,7 +119,7 @@ def _preview(request: Request) -> Preview:
         kept={"verb": [verb], "id": [str(backend.id) for backend in chosen]},
         command=_command(verb, [backend.name for backend in doable]),
     )
-    return _with_more(request, preview, verb, known, doable) if doable else preview
+    return _with_more(request, preview, verb, doable) if doable else preview
 
 
 def _command(verb: str, names: Sequence[str]) -> str:
@@ -138,7 +133,6 @@ def _with_more(
     request: Request,
     preview: Preview,
     verb: str,
-    known: Sequence[Backend],
     doable: Sequence[Backend],
 ) -> Preview:
     """What all of them together leave for new servers, and what their owners would be told."""
@@ -147,13 +141,13 @@ def _with_more(
         to = notices.owners(request.db, Server.backend_id.in_([b.id for b in doable]))
         more |= noticing.shown(request, notice, to, reason="required")
     if verb == "drain":
-        more["fields"] = (UNTIL, *more.get("fields", ()))
+        more["fields"] = (draining.UNTIL, *more.get("fields", ()))
     if change := _change(verb):
-        would = drains.preview(known, flavors.list_active(request.db), doable, change)
-        around = drains.around(request.db, doable, would)
+        seen = drains.look(request.db, doable, change)
         more["part"] = "draining"
-        more["values"] = more["values"] | {"preview": would, "around": around, "change": change}
-        if change.closes and would.verdict is Verdict.LOSS:
+        more["values"] |= {"prospect": seen, "sentence": draining.sentence(seen)}
+        more |= {"facts": {**preview.facts, **draining.facts(seen)}, "versions": seen.token}
+        if change.closes and seen.verdict is Verdict.BLOCKED:
             many = figures.plural(len(doable), "backend")
             more |= {"danger": True, "phrase": f"{verb} {many}"}
     return dataclasses.replace(preview, **more)
@@ -190,19 +184,19 @@ def _runner(request: Request, preview: Preview, verb: str, reason: str) -> bulk.
     seen = {item.id: str(item.version) for item in preview.items}
 
     def run(session: Session, identity: Identity, backend_id: int) -> None:
-        if change is not None:
-            drains.apply(
-                *(session, identity, backend_id, change),
-                reason=reason,
-                seen=seen[backend_id],
-                accept_loss=preview.danger,
-                until=until,
-            )
-            return
         backend = fleet.get(session, backend_id)
-        if verb == "refresh":
+        if change is None:
             fleet.ask_refresh(session, identity, backend)
-        else:
-            fleet.set_offline(session, identity, backend, offline=verb == "offline", reason=reason)
+            return
+        if drains.token(backend) != seen[backend_id]:
+            raise drains.Moved
+        # What was seen of all of them together has just been compared.
+        drains.apply(
+            *(session, identity, backend_id, change),
+            reason=reason,
+            seen=drains.look(session, [backend], change).token,
+            accept_loss=preview.danger,
+            until=until,
+        )
 
     return run

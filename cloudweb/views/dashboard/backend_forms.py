@@ -9,10 +9,10 @@ from pyramid.view import view_config
 
 from cloudweb import faults
 from cloudweb.backend.target import Target
-from cloudweb.domain import attention, fleet, operator_networks
+from cloudweb.domain import fleet, operator_networks
 from cloudweb.models import MAX_BACKENDS, Backend, EventSource, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts
+from cloudweb.views.dashboard import acts, states
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
 
 _EVENTS = (
@@ -169,7 +169,7 @@ def _one(request: Request, verb: str) -> tuple[Preview, Backend]:
         verb=verb,
         section="backends",
         up=(("Backends", request.route_path("admin.backends")), (backend.name, page)),
-        facts={"Backend": backend.name, "State": ", ".join(attention.flags(backend))},
+        facts={"Backend": backend.name, "State": states.all_of(backend)},
     )
     return preview, backend
 

@@ -17,6 +17,16 @@ def gib(mib: int) -> str:
     return f"{text} {unit}"
 
 
+def moved(before_mib: int, after_mib: int) -> str:
+    """How much more or less memory or disk that is: ``-144 GiB (-35 %)``."""
+    change = after_mib - before_mib
+    if not change:
+        return "the same"
+    sign = "+" if change > 0 else "\N{MINUS SIGN}"
+    share = f" ({sign}{abs(change) / before_mib:.0%})".replace("%", " %") if before_mib else ""
+    return f"{sign}{gib(abs(change))}{share}"
+
+
 def number(count: int, *, at_most: int = 10_000) -> str:
     """A count with separators; past the point where counting stops, it says so."""
     return f"more than {at_most:,}" if count > at_most else f"{count:,}"

@@ -157,6 +157,7 @@ def includeme(config: Configurator) -> None:
         "clock": clock,
         "browser": browser,
         "gib": figures.gib,
+        "moved": figures.moved,
         "look": states.look,
         "verb": states.verb,
         "image_state": states.image_state,

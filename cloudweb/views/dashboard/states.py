@@ -3,7 +3,7 @@
 import dataclasses
 from enum import StrEnum
 
-from cloudweb.domain import images
+from cloudweb.domain import attention, images
 from cloudweb.domain.attention import Condition, Severity
 from cloudweb.domain.cluster_jobs import JobStatus
 from cloudweb.domain.consumers import ConsumerState
@@ -12,6 +12,7 @@ from cloudweb.domain.drains import Verdict
 from cloudweb.domain.states import ApiStatus
 from cloudweb.domain.terms import TermsState
 from cloudweb.models import (
+    Backend,
     Image,
     LetterState,
     NetworkState,
@@ -113,9 +114,9 @@ LOOKS: tuple[tuple[StrEnum, Look], ...] = (
     (Condition.RESTRICTED, Look("half", "Not public", "idle")),
     (Severity.CRITICAL, Look("cross", "Critical", "crit")),
     (Severity.WARNING, Look("warning", "Warning", "warn")),
-    (Verdict.FINE, Look("check", "Nothing is lost", "ok")),
-    (Verdict.CAUTION, Look("warning", "Some flavors get tight", "warn")),
-    (Verdict.LOSS, Look("cross", "Some flavors stop working", "crit")),
+    (Verdict.OK, Look("check", "OK", "ok")),
+    (Verdict.CAUTION, Look("warning", "Caution", "warn")),
+    (Verdict.BLOCKED, Look("cross", "Blocked", "crit")),
 )
 
 _BY_KIND = {(type(state), state.value): look for state, look in LOOKS}
@@ -131,6 +132,11 @@ def look(state: object) -> Look:
     """The look of a state; one nobody knows is shown as it came."""
     found = _BY_KIND.get((type(state), getattr(state, "value", state)))  # type: ignore[arg-type]
     return found or Look("question", str(state) or "Unknown", "idle")
+
+
+def all_of(backend: Backend) -> str:
+    """All that holds of a backend, in the words that lists have."""
+    return ", ".join(look(each).word for each in attention.flags(backend))
 
 
 _VERBS = {

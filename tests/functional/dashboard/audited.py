@@ -213,9 +213,12 @@ def _mail(site: Site) -> Any:
     return site.send(f"/admin/vms/mail?id={server.id}&{words}")
 
 
-def _drain(site: Site) -> Any:
-    site.make("backend")
-    return site.send(f"/admin/backends/{site.make('backend').id}/drain")
+def _closed(verb: str) -> Story:
+    def send(site: Site) -> Any:
+        site.make("backend")
+        return site.send(f"/admin/backends/{site.make('backend').id}/{verb}")
+
+    return send
 
 
 def _bulk_backends(site: Site) -> Any:
@@ -226,11 +229,6 @@ def _bulk_backends(site: Site) -> Any:
 def _refresh(site: Site) -> Any:
     page = f"/admin/backends/{site.make('backend').id}"
     return site.send(page, f"{page}/refresh")
-
-
-def _restrict(site: Site) -> Any:
-    site.make("backend")
-    return site.send(f"/admin/backends/{site.make('backend').id}/restrict")
 
 
 def _add_backend(site: Site) -> Any:
@@ -685,15 +683,15 @@ ROWS: dict[str, Row] = {
     "admin.backend.new": _row(_add_backend, "backend:add", details="name public url"),
     "admin.backend.edit": _row(_backend("edit"), "backend:modify", details=MOVED),
     "admin.backend.remove": _row(_remove_backend, "backend:remove", details="name"),
-    "admin.backend.drain": _row(_drain, "backend:drain", details=MOVED),
+    "admin.backend.drain": _row(_closed("drain"), "backend:drain", details=MOVED),
     "admin.backend.undrain": _row(_undrain, "backend:undrain", details=MOVED),
     "admin.backends.bulk": _row(_bulk_backends, "backend:drain", details=MOVED),
     "admin.backend.refresh": _row(_refresh, "backend:refresh", details="name"),
-    "admin.backend.restrict": _row(_restrict, "backend:restrict", details=MOVED),
+    "admin.backend.restrict": _row(_closed("restrict"), "backend:restrict", details=MOVED),
     "admin.backend.publish": _row(
         _backend("publish", public=False), "backend:publish", details=MOVED
     ),
-    "admin.backend.offline": _row(_backend("offline"), "backend:offline", details=MOVED),
+    "admin.backend.offline": _row(_closed("offline"), "backend:offline", details=MOVED),
     "admin.backend.online": _row(_backend("online", offline=True), "backend:online", details=MOVED),
     "admin.undo": _row(_undo, "backend:drain", details="before after undoes"),
     "admin.backend.adopt": _row(_adopt, "backend:adopt-plan", details="adoption owner"),

@@ -312,6 +312,7 @@ def test_a_preview_of_a_backend_that_has_changed_is_shown_again(
     app: webtest.TestApp, sign_in: Callable, make_backend: Callable, rows: Callable
 ) -> None:
     backend = make_backend()
+    make_backend()
     sign_in()
     stale = app.get(f"/admin/backends/{backend.id}/drain").forms[1]
     stale["reason"] = "mine"
@@ -346,6 +347,7 @@ def test_a_cluster_is_taken_offline_and_back(
     app: webtest.TestApp, sign_in: Callable, make_backend: Callable, rows: Callable
 ) -> None:
     backend = make_backend()
+    make_backend()
     sign_in()
     page = app.get(f"/admin/backends/{backend.id}").click("Take offline…")
     assert "asked nothing until it is back" in page
@@ -371,6 +373,7 @@ def test_draining_where_a_flavor_would_be_lost_is_dangerous_and_asks_who_one_is(
     sessions: SessionFactory,
 ) -> None:
     backend = make_backend()
+    make_backend(disk_templates=["sharedfile"])
     sign_in()
     with unit_of_work(sessions) as session:
         session.execute(sa.update(WebSession).values(created=utc_now() - dt.timedelta(hours=1)))

@@ -43,7 +43,7 @@ def test_several_are_drained_together_and_that_is_undone(
     assert "2 of 3 will be done" in page
     assert "It is drained already." in page
     cells = page.html.find(id="room-table").find_parent("table").select("tbody tr")[0]
-    assert [cell.text for cell in cells.select("td")] == ["3", "1"]
+    assert [cell.text for cell in cells.select("td")] == ["3", "1", "-2"]
     told = confirmed(page, reason="New switch.")
     assert [row.drained for row in rows(sessions)] == [True, True, True, False]
     assert {row.state_reason for row in rows(sessions)[:2]} == {"New switch."}
@@ -73,7 +73,7 @@ def test_draining_all_that_take_a_flavor_takes_a_phrase(
     assert lost.name not in preview(app, "drain", one)
     page = preview(app, "drain", one, two)
     assert lost.name in page
-    assert "lab-7@example.org still go here" in " ".join(page.text.split())
+    assert "lab-7@example.org still go there" in " ".join(page.text.split())
     form = page.forms["act"]
     form["reason"] = "New switch."
     assert "Type: drain 2 backends" in form.submit(status=400)
@@ -167,3 +167,22 @@ def test_what_cannot_be_asked_of_several_is_refused(
     sign_in(Role.OPERATOR)
     app.get("/admin/backends/bulk?verb=drain", status=400)
     app.get(f"/admin/backends/bulk?verb=sell&id={backend.id}", status=400)
+
+
+def test_another_that_was_closed_since_the_preview_stops_all_and_is_marked(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    one, two, other = make_backend(), make_backend(), make_backend()
+    sign_in(Role.OPERATOR)
+    form = preview(app, "offline", one, two).forms["act"]
+    form["reason"] = "New switch."
+    with unit_of_work(sessions) as session:
+        session.get_one(Backend, other.id).drained = True
+    page = form.submit(status=409)
+    assert f"{other.name} (drained)" in [each.text for each in page.html.select(".moved")]
+    assert "No backend would be left" in page
+    assert not any(row.offline for row in rows(sessions))
+    form = page.forms["act"]
+    form["phrase"] = "offline 2 backends"
+    form.submit(status=303)
+    assert [row.offline for row in rows(sessions)] == [True, True, False]

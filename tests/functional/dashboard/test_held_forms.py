@@ -72,6 +72,7 @@ def test_a_form_that_comes_too_late_is_there_again_after_signing_in_and_can_be_s
     everything: Callable,
 ) -> None:
     backend = make_backend()
+    make_backend()
     form = _form(app.get(f"/admin/backends/{backend.id}/drain"))
     form["reason"] = 'the "new" kernel <b>'
     old = utc_now() - dt.timedelta(hours=2)

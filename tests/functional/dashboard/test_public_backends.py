@@ -84,7 +84,7 @@ def test_the_preview_says_what_is_left_and_who_still_goes_there(
     assert "lab-7@example.org still go here" in text
     assert "of the physicists" in text
     rows = page.html.find(id="room-table").find_parent("table")
-    assert [cell.text for cell in rows.select("tbody tr")[0].select("td")] == ["2", "1"]
+    assert [cell.text for cell in rows.select("tbody tr")[0].select("td")] == ["2", "1", "-1"]
 
 
 def test_the_last_public_one_takes_a_phrase(
@@ -126,7 +126,7 @@ def test_the_list_has_who_is_public_as_a_column_a_filter_and_in_files(
     assert public.name not in page
     rows = app.get("/admin/backends.json").json
     assert {row["name"]: (row["public"], row["state"]) for row in rows} == {
-        public.name: ("yes", ["taking"]),
+        public.name: ("yes", ["active"]),
         other.name: ("no", ["not public"]),
     }
 

@@ -25,6 +25,7 @@ def test_pages_open_and_say_so_and_a_change_is_refused(
 ) -> None:
     sign_in(Role.OPERATOR)
     backend = make_backend()
+    make_backend()
     path = f"/admin/backends/{backend.id}/drain"
     form = app.get(path).forms["act"]
     form["reason"] = "kernel update"

@@ -77,6 +77,7 @@ def test_draining_is_undone_once_and_the_audit_says_of_what(
     app: webtest.TestApp, sign_in: Callable, make_backend: Callable, rows: Callable
 ) -> None:
     backend = make_backend()
+    make_backend()
     sign_in(Role.OPERATOR)
     page = _send(app, f"/admin/backends/{backend.id}/drain", reason="kernel")
     assert f"Drain {backend.name}" in page.html.main.text
@@ -98,6 +99,7 @@ def test_nothing_is_undone_when_the_world_has_moved(
     app: webtest.TestApp, sign_in: Callable, make_backend: Callable, rows: Callable
 ) -> None:
     backend = make_backend()
+    make_backend()
     sign_in(Role.OPERATOR)
     page = _send(app, f"/admin/backends/{backend.id}/drain", reason="kernel")
     _send(app, f"/admin/backends/{backend.id}/offline", reason="moving house")
@@ -116,6 +118,7 @@ def test_after_ten_minutes_it_is_too_late(
     sessions: SessionFactory,
 ) -> None:
     backend = make_backend()
+    make_backend()
     sign_in(Role.OPERATOR)
     page = _send(app, f"/admin/backends/{backend.id}/drain", reason="kernel")
     assert f"Drain {backend.name}" in app.get("/admin/").click("What you can undo")
@@ -135,6 +138,7 @@ def test_nobody_undoes_for_another_nor_what_their_role_does_not_give(
     sessions: SessionFactory,
 ) -> None:
     backend = make_backend()
+    make_backend()
     me = sign_in(Role.OPERATOR)
     page = _send(app, f"/admin/backends/{backend.id}/drain", reason="kernel")
     path = page.request.path_qs
@@ -246,6 +250,7 @@ def test_what_was_done_to_a_cluster_is_undone(
     rows: Callable,
 ) -> None:
     backend = make_backend(**values)
+    make_backend()
     before = getattr(rows(Backend)[0], flag)
     sign_in(Role.OPERATOR)
     page = _send(app, f"/admin/backends/{backend.id}/{verb}", reason="why not")
