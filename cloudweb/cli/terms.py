@@ -9,7 +9,7 @@ from cloudweb import faults
 from cloudweb.cli import lists, printing
 from cloudweb.cli.door import Door, dry_run, pass_door
 from cloudweb.cli.lists import Wanted
-from cloudweb.domain import acceptances, accounts, publishing, terms, terms_languages
+from cloudweb.domain import acceptances, accounts, publishing, terms, terms_languages, terms_lists
 from cloudweb.domain.acceptances import Row
 from cloudweb.domain.terms_diff import Kind, compare
 from cloudweb.models import Terms, TermsFormat
@@ -107,15 +107,14 @@ def _told(row: dict[str, object]) -> str:
 
 
 @term.command("list")
-@lists.options(terms.FIELDS)
+@lists.options(terms_lists.FIELDS)
 @pass_door
 def list_(door: Door, wanted: Wanted) -> None:
     """Show the drafts and the versions, the newest first."""
     with door.reading() as session:
         current = terms.in_force(session)
-        counts = acceptances.count_by_version(session)
-        found = wanted.select(session, terms.rows())
-        rows = [_row(each, current, counts.get(each.id, 0)) for (each,) in found]
+        found = wanted.select(session, terms_lists.rows())
+        rows = [_row(each, current, accepted) for each, _, accepted, _ in found]
     wanted.show(rows, _COLUMNS)
 
 
@@ -128,8 +127,7 @@ def show(door: Door, terms_id: int, language: str, as_json: bool) -> None:
     """Show one version with its text, and what publishing it would bring about."""
     with door.reading() as session:
         found = terms.get(session, terms_id)
-        counts = acceptances.count_by_version(session)
-        row = _row(found, terms.in_force(session), counts.get(found.id, 0))
+        row = _row(found, terms.in_force(session), acceptances.count_of(session, found.id))
         row |= {"author": found.author, "published_by": found.published_by}
         row |= {"text_sha256": found.text_digest, "format": found.format.value}
         if found.number is None:

@@ -1,7 +1,7 @@
 """Who accepted which terms of use: a ledger that is only added to."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -140,12 +140,6 @@ def walk(session: Session, terms_id: int) -> Iterator[Row]:
             return
         yield from (Row(*each) for each in found)
         after = found[-1][0].id
-
-
-def count_by_version(session: Session) -> Mapping[int, int]:
-    """How many accepted each version, by the version's id."""
-    counted = sa.select(Acceptance.terms_id, sa.func.count()).group_by(Acceptance.terms_id)
-    return {row[0]: row[1] for row in session.execute(counted)}
 
 
 def count_of(session: Session, terms_id: int) -> int:

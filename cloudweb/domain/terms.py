@@ -3,14 +3,12 @@
 import datetime as dt
 import enum
 import hashlib
-from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
 from cloudweb.domain import audit
-from cloudweb.domain.filters import Fields
 from cloudweb.domain.identity import Identity
 from cloudweb.models import Terms, TermsFormat, TermsText, TermsTranslation, utc_now
 
@@ -58,31 +56,6 @@ def state_of(terms: Terms, current: Terms | None) -> TermsState:
     if current is None or current.number is None or terms.number > current.number:
         return TermsState.SCHEDULED
     return TermsState.IN_FORCE if terms.id == current.id else TermsState.SUPERSEDED
-
-
-FIELDS = Fields(
-    id=Terms.id,
-    version=Terms.number,
-    format=Terms.format,
-    summary=Terms.summary,
-    required=Terms.requires_acceptance,
-    author=Terms.author,
-    in_force=Terms.in_force,
-    published=Terms.published,
-    created=Terms.created,
-)
-"""What versions are filtered and sorted by."""
-
-
-def rows() -> sa.Select[Terms]:
-    """Every version, drafts first, then the newest."""
-    order = (Terms.number.is_not(None), Terms.number.desc(), Terms.id.desc())
-    return sa.select(Terms).order_by(*order)
-
-
-def list_all(session: Session) -> Sequence[Terms]:
-    """Every version, drafts first, then the newest."""
-    return session.scalars(rows()).all()
 
 
 def get(session: Session, terms_id: int) -> Terms:

@@ -163,6 +163,7 @@ _LISTS = (
     "regions",
     "jobs",
     "audit",
+    "terms",
     "terms.acceptances",
     "reconcile.runs",
     "views",

@@ -26,6 +26,7 @@ from cloudweb.views.dashboard.operations import OPERATIONS
 from cloudweb.views.dashboard.pool_pages import POOLS
 from cloudweb.views.dashboard.queues import LETTERS
 from cloudweb.views.dashboard.regions import REGIONS
+from cloudweb.views.dashboard.terms import TERMS
 from cloudweb.views.dashboard.users import USERS
 from cloudweb.views.dashboard.vm_lists import VMS
 
@@ -41,6 +42,7 @@ LISTINGS: Mapping[str, Listing] = {
         IMAGES,
         REGIONS,
         USERS,
+        TERMS,
         OPERATIONS,
         JOBS,
         LETTERS,

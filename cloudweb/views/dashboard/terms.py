@@ -8,12 +8,16 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import acceptances, audit, forms, terms, terms_languages
+from cloudweb.domain import acceptances, audit, forms, terms, terms_languages, terms_lists
+from cloudweb.domain.terms import TermsState
 from cloudweb.domain.terms_diff import Diff, compare
-from cloudweb.models import Terms, TermsFormat, utc_now
+from cloudweb.domain.terms_lists import TermsRow
+from cloudweb.models import Terms, TermsFormat
 from cloudweb.security import Permission
 from cloudweb.views import languages
-from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.dashboard import acts, lists, pages
+from cloudweb.views.dashboard.lists import Column, Listing
+from cloudweb.views.dashboard.states import look
 from cloudweb.views.markup import render
 
 _EMPTY: dict[str, Any] = {
@@ -25,28 +29,58 @@ _EMPTY: dict[str, Any] = {
 }
 
 
+TERMS = Listing(
+    name="terms",
+    title="Terms of use",
+    one="version",
+    many="versions",
+    fields=terms_lists.FIELDS,
+    rows=terms_lists.rows,
+    row=TermsRow,
+    key=lambda row: row.terms.id,
+    search=(Terms.summary, Terms.author),
+    hint="what is new, or author",
+    choices={
+        "state": ("State", {each.value: look(each).word for each in TermsState}),
+        "required": ("To be accepted", {"yes": "yes", "no": "no"}),
+    },
+    sort="-draft,-version,-id",
+    columns=(
+        Column("version", "Version", lambda row: row.terms.number),
+        Column("state", "State", lambda row: row.state),
+        Column("in_force", "In force from", lambda row: row.terms.in_force),
+        Column("summary", "What is new", lambda row: row.terms.summary, "prose"),
+        Column("author", "Author", lambda row: row.terms.author, "name"),
+        Column("required", "To be accepted", lambda row: row.terms.requires_acceptance),
+        Column("accepted", "Accepted", lambda row: row.accepted, "n"),
+        Column("owed", "Nothing owed", lambda row: row.owed),
+        Column("format", "Written in", lambda row: row.terms.format.value),
+        Column("created", "Written", lambda row: row.terms.created),
+        Column("published", "Published", lambda row: row.terms.published),
+        Column("publisher", "Published by", lambda row: row.terms.published_by, "name"),
+        Column("text", "Text", lambda row: row.terms.text_digest),
+        Column("id", "Number", lambda row: row.terms.id),
+    ),
+    shown=("state", "in_force", "summary", "author", "required", "accepted", "owed"),
+    nothing="No version has been written yet.",
+)
+
+
 @view_config(route_name="admin.terms", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+@view_config(
+    route_name="admin.terms.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
+)
 def index(request: Request) -> Response:
-    """GET /admin/terms: drafts, then versions, the newest first."""
-    current = terms.in_force(request.db)
-    counts = acceptances.count_by_version(request.db)
+    """GET /admin/terms, .csv, .json: drafts, then versions, the newest first."""
     owed, active = acceptances.count_owed(request.db)
-    versions = terms.list_all(request.db)
-    return pages.show_signed_in(
+    return lists.respond(
         request,
-        "terms",
-        rows=[(each, terms.state_of(each, current), counts.get(each.id, 0)) for each in versions],
-        current=current,
-        demanded=max((each.number or 0 for each in versions if _asks(each)), default=None),
+        TERMS,
+        current=terms.in_force(request.db),
         owed=owed,
         active=active,
+        state_of=lambda row: TermsState(row.state),
     )
-
-
-def _asks(version: Terms) -> bool:
-    """Whether it has to be accepted by now."""
-    begun = version.in_force is not None and version.in_force <= utc_now()
-    return begun and version.requires_acceptance
 
 
 @view_config(

@@ -306,6 +306,11 @@ def test_the_list_says_how_many_owe_and_leads_to_them(
     bars = page.html.find_all("svg", attrs={"aria-label": True})
     assert ["1 of 4 (25 %)" in bar["aria-label"] for bar in bars] == [True]
     assert "3\xa0owed" in page.html.main.text
+    rows = app.get("/admin/terms.json").json
+    assert [(each["version"], each["accepted"], each["owed"]) for each in rows] == [
+        (2, 0, None),
+        (1, 1, 3),
+    ]
     owing = page.click("3 active users")
     assert {row.find("th").text.strip() for row in owing.html.select("tbody tr")} == {
         each.user.email for each in others
@@ -313,3 +318,37 @@ def test_the_list_says_how_many_owe_and_leads_to_them(
     shown = app.get("/admin/users?owes=no").html.select_one("tbody tr")
     assert shown.find("th").text.strip() == me.user.email
     assert shown.find(attrs={"data-label": "Terms"}).text.startswith("1, ")
+
+
+def test_versions_are_filtered_sorted_and_whole_as_a_file(
+    app: webtest.TestApp, sign_in: Callable, draft: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.VIEWER)
+    empty = app.get("/admin/terms")
+    assert "No terms in force" in empty
+    assert "No version has been written yet." in empty
+    quiet = {"requires_acceptance": False, "publish": True}
+    first, second = draft("One.\n", **quiet), draft("Two.\n", **quiet)
+    old, new = draft("Three.\n"), draft("Four.\n")
+    later = utc_now() + dt.timedelta(days=1)
+    third = draft("Five.\n", requires_acceptance=False)
+    with unit_of_work(sessions) as session:
+        publishing.publish(session, CLI, third.id, in_force=later, reason="tests")
+    expected = {
+        "": [new, old, third, second, first],
+        "state=draft": [new, old],
+        "state=scheduled": [third],
+        "state=in+force": [second],
+        "state=superseded": [first],
+        "sort=version": [first, second, third, new, old],
+        "filter=draft=no,version<3&sort=-in_force": [second, first],
+        "required=yes": [new, old],
+    }
+    for query, wanted in expected.items():
+        rows = app.get(f"/admin/terms.json?{query}").json
+        assert [row["id"] for row in rows] == [each.id for each in wanted], query
+        page = app.get(f"/admin/terms?{query}&per_page=25")
+        ids = [row["id"] for row in page.html.select("tbody tr")]
+        assert ids == [f"terms-{each.id}" for each in wanted], query
+    states = [row["state"] for row in app.get("/admin/terms.json").json]
+    assert states == ["draft", "draft", "scheduled", "in force", "superseded"]
