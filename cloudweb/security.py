@@ -117,7 +117,7 @@ MEANINGS = {
     Permission.AUDIT_VIEW: "see everybody's acts in the audit",
     Permission.TERMS_DRAFT: "write drafts of the terms of use",
     Permission.TERMS_PUBLISH: "publish terms of use",
-    Permission.CATALOGUE_MANAGE: "promote and demote flavors",
+    Permission.CATALOGUE_MANAGE: "make and delete compute flavors, promote and demote flavors",
     Permission.VIEW_SAVE: "save views of lists, share them",
     Permission.ACCOUNT_OWN: "see and change one's own account",
 }

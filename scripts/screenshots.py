@@ -47,6 +47,8 @@ SHOWN = {
     "flavors-compare": "Two regions compared",
     "flavor": "A flavor",
     "install": "An installation",
+    "compute-flavors": "Compute flavors",
+    "compute-flavor": "A compute flavor",
     "regions": "Regions",
     "region": "A region",
     "operations": "Operations",

@@ -6,13 +6,11 @@ from typing import Any
 
 import click
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from cloudweb.cli import lists, printing
 from cloudweb.cli.door import Door, dry_run, pass_door, reason_option
 from cloudweb.cli.lists import Wanted
-from cloudweb.domain import flavors
-from cloudweb.domain.identity import Identity
+from cloudweb.domain import flavor_lists, flavors
 from cloudweb.models import Flavor
 
 MOST = 1000
@@ -80,7 +78,8 @@ def create(
     if not wanted:
         raise click.UsageError("A disk template is missing.")
     with door.changing() as session:
-        rows = [_ensure(session, door.identity, each, alone=len(wanted) == 1) for each in wanted]
+        made = flavors.ensure(session, door.identity, wanted)
+        rows = [_row(each) | {"new": new} for each, new in made]
     if len(rows) == 1:
         printing.done(f"Flavor {rows[0]['name']} has id {rows[0]['id']}.", rows[0], as_json=as_json)
         return
@@ -90,30 +89,18 @@ def create(
         printing.done(f"{new} made, {len(rows) - new} there already.", {}, as_json=False)
 
 
-def _ensure(
-    session: Session, who: Identity, size: tuple[int, int, int, str], *, alone: bool
-) -> dict[str, Any]:
-    """The flavor's row; it is made if it is missing. Raises Conflict for one that is alone."""
-    cpu, ram_mb, disk_gb, template = size
-    values: dict[str, Any] = {"cpu": cpu, "ram_mb": ram_mb, "disk_gb": disk_gb}
-    known = flavors.find(session, **values, disk_template=template)
-    if known is not None and not known.deleted and not alone:
-        return _row(known) | {"new": False}
-    return _row(flavors.create(session, who, **values, disk_template=template)) | {"new": True}
-
-
 @flavor.command("list")
 @click.option("--deleted", is_flag=True, help="Those that no server can be made with any more.")
-@lists.options(flavors.FIELDS)
+@lists.options(flavor_lists.FIELDS)
 @pass_door
 def list_(door: Door, deleted: bool, wanted: Wanted) -> None:
     """Show the flavors a server can be made with, or the deleted ones."""
-    query = flavors.rows()
+    query = flavor_lists.rows()
     if deleted or not wanted.selection.names("deleted"):
         query = query.where(Flavor.deleted == sa.literal(deleted))
     with door.reading() as session:
-        rows = [_row(each) for (each,) in wanted.select(session, query)]
-    wanted.show(rows, _COLUMNS)
+        rows = [_row(each) | {"servers": n} for each, n in wanted.select(session, query)]
+    wanted.show(rows, _COLUMNS | {"servers": "SERVERS"})
 
 
 @flavor.command()

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from cloudweb.domain import (
     catalogue,
     drains,
+    flavors,
     fleet,
     locks,
     moves,
@@ -28,6 +29,7 @@ from cloudweb.models import (
     Backend,
     CatalogueFlavor,
     CatalogueNode,
+    Flavor,
     Network,
     Operation,
     OperationState,
@@ -176,6 +178,25 @@ def _unrecommend(session: Session, identity: Identity, step: Step) -> None:
     catalogue.demote(session, identity, row)
 
 
+def _size_left(session: Session, step: Step) -> object:
+    """Whether a flavor is offered, and how many servers have it."""
+    flavor = lock_row(session, Flavor, Flavor.id == step.id)
+    return flavor and (flavor.deleted, flavors.count_servers(session, flavor))
+
+
+def _size_offered(session: Session, step: Step) -> object:
+    flavor = lock_row(session, Flavor, Flavor.id == step.id)
+    return flavor and flavor.deleted
+
+
+def _withdraw_size(session: Session, identity: Identity, step: Step) -> None:
+    flavors.delete(session, identity, step.id)
+
+
+def _restore_size(session: Session, identity: Identity, step: Step) -> None:
+    flavors.restore(session, identity, flavors.get(session, step.id))
+
+
 # --- views --------------------------------------------------------------------------------------
 
 
@@ -298,6 +319,15 @@ REVERSES: Mapping[str, Reverse] = {
     ),
     "flavor:promote": Reverse(
         "catalogue:manage", _flavor_left, _unrecommend, "It is recommended no longer."
+    ),
+    "flavor:create": Reverse(
+        "catalogue:manage", _size_left, _withdraw_size, "No new VM can be made with it."
+    ),
+    "flavor:restore": Reverse(
+        "catalogue:manage", _size_offered, _withdraw_size, "No new VM can be made with it."
+    ),
+    "flavor:delete": Reverse(
+        "catalogue:manage", _size_offered, _restore_size, "VMs can be made with it again."
     ),
     "view:remove": Reverse(
         "view:save",

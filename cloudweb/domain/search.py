@@ -9,13 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from cloudweb.domain import keysets
+from cloudweb.domain import flavor_lists, flavors, keysets
 from cloudweb.models import (
     MAX_ID,
     AddressUse,
     Backend,
     CatalogueFlavor,
     ClusterJob,
+    Flavor,
     Image,
     Infrastructure,
     Network,
@@ -97,6 +98,9 @@ def _exact(session: Session, text: str) -> Iterator[Group]:
         yield _promoted(session, CatalogueFlavor.flavor_id == text.lower())
     elif "@" in text:
         yield _users(session, User.email == text.lower())
+    elif size := flavors.read_name(text):
+        yield _sizes(session, flavors.is_size(size))
+        yield _promoted(session, CatalogueFlavor.name == text)
     elif vm := _VM.fullmatch(text):
         yield _servers(session, sa.or_(_has_id(Server.id, vm[1]), Server.instance_name == text))
     elif _is_number(text):
@@ -132,6 +136,7 @@ def _containing(session: Session, text: str) -> Iterator[Group]:
     yield _networks(session, _has(Network.name, text))
     yield _backends(session, _has(Backend.name, text))
     yield _images(session, sa.or_(_has(Image.name, text), Image.id == text))
+    yield _sizes(session, _has(flavor_lists.NAME, text))
     yield _promoted(session, _has(CatalogueFlavor.name, text))
     yield _regions(session, _has(Infrastructure.name, text))
 
@@ -318,6 +323,21 @@ def _jobs(session: Session, where: sa.ColumnElement[bool]) -> Group:
             f"{job}: {opcode}",
             f"{target}, {backend}",
         ),
+    )
+
+
+def _sizes(session: Session, where: sa.ColumnElement[bool]) -> Group:
+    """Those of the compute API."""
+    query = (
+        sa.select(Flavor.id, flavor_lists.NAME, Flavor.deleted)
+        .where(where)
+        .order_by(Flavor.deleted, Flavor.cpu, Flavor.ram_mb, Flavor.disk_gb, Flavor.id)
+    )
+    return _some(
+        session,
+        "sizes",
+        query,
+        lambda id_, name, deleted: (id_, name, "not offered" if deleted else ""),
     )
 
 

@@ -13,6 +13,7 @@ from cloudweb.models import (
     CatalogueNode,
     ClusterJob,
     DeadLetter,
+    Flavor,
     Infrastructure,
     Install,
     InstallResult,
@@ -55,7 +56,8 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             kind="ImpossibleMessage",
             reason="It has no jobId.",
         )
-        session.add(letter)
+        old = Flavor(cpu=1, ram_mb=512, disk_gb=4, disk_template="file", deleted=True)
+        session.add_all([letter, old])
         session.flush()
         addresses = session.query(Pool).filter_by(network_id=office.id).one()
         first = servers[0].id
@@ -88,6 +90,11 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "flavors-install": "/admin/flavors/install?flavor=f-0",
             "flavors-promote": "/admin/flavors/promote?name=m1.giant&vcpus=32&ram=65536&disk=400",
             "flavors-demote": "/admin/flavors/demote?flavor=f-3",
+            "compute-flavors": "/admin/flavors/compute",
+            "compute-flavor": f"/admin/flavors/compute/{servers[0].flavor_id}",
+            "compute-flavor-new": "/admin/flavors/compute/new",
+            "compute-flavor-delete": f"/admin/flavors/compute/{servers[1].flavor_id}/delete",
+            "compute-flavor-restore": f"/admin/flavors/compute/{old.id}/restore",
             "install": f"/admin/flavors/installs/{install.id}",
             "regions": "/admin/regions",
             "region": f"/admin/regions/{region.id}",

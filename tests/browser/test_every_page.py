@@ -23,13 +23,14 @@ PARTS = 4
 LISTS = (
     *("overview", "vms", "backends", "operations", "networks", "ips", "pools", "images"),
     *("flavors", "regions", "jobs", "queues", "reconcile", "terms", "audit", "search-none"),
-    *("account", "terms-public"),
+    *("account", "terms-public", "compute-flavors"),
 )
 FORMS = {
     "login": "Sign in",
     "vm-destroy": "Destroy",
     "drain": "Drain",
     "backend-new": "Add backend",
+    "compute-flavor-new": "Make them",
     "operation-retry": "Retry operation",
     "terms-new": "Keep as a draft",
     "terms-publish": "Publish",

@@ -35,6 +35,7 @@ _LINKS = {
     "image": "admin.image",
     "infrastructure": "admin.region",
     "install": "admin.install",
+    "flavor": "admin.flavors.compute.flavor",
 }
 _ID = {"image": re.compile(r"[0-9a-f-]{36}")}
 _NUMBER = re.compile(r"[0-9]{1,18}")

@@ -17,6 +17,7 @@ from cloudweb.views.dashboard.acts import Field, Kind, Preview
 from cloudweb.views.dashboard.addresses import IPS
 from cloudweb.views.dashboard.audit import AUDIT
 from cloudweb.views.dashboard.backends import BACKENDS
+from cloudweb.views.dashboard.compute_flavors import COMPUTE_FLAVORS
 from cloudweb.views.dashboard.images import IMAGES
 from cloudweb.views.dashboard.jobs import JOBS
 from cloudweb.views.dashboard.lists import Asked, Column, Listing
@@ -40,6 +41,7 @@ LISTINGS: Mapping[str, Listing] = {
         IPS,
         POOLS,
         IMAGES,
+        COMPUTE_FLAVORS,
         REGIONS,
         USERS,
         TERMS,

@@ -17,6 +17,7 @@ _WORDS = {
     "networks": "Networks",
     "backends": "Backends",
     "images": "Images",
+    "sizes": "Compute flavors",
     "flavors": "Promoted flavors",
     "regions": "Regions",
     "operations": "Operations and jobs",
@@ -28,6 +29,7 @@ _ROUTES = {
     "networks": "admin.network",
     "backends": "admin.backend",
     "images": "admin.image",
+    "sizes": "admin.flavors.compute.flavor",
     "regions": "admin.region",
     "operations": "admin.operation",
 }

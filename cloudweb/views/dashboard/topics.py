@@ -37,6 +37,7 @@ TOPICS = (
     Topic("addresses", "Addresses", ("admin.ips", "admin.ip")),
     Topic("pools", "Pools", ("admin.pools", "admin.pool")),
     Topic("flavors", "Flavors", ("admin.flavors", "admin.flavor", "admin.install")),
+    Topic("compute-flavors", "Compute flavors", ("admin.flavors.compute",)),
     Topic("regions", "Regions", ("admin.regions", "admin.region")),
     Topic("users", "Users", ("admin.users", "admin.user")),
     Topic("terms", "Terms of use", ("admin.terms",)),

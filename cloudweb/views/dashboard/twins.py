@@ -44,6 +44,14 @@ TWINS = {
         "/v1/promotedflavors/{flavor.id}",
         "Everybody has it in the API",
     ),
+    "admin.flavors.compute": Twin(
+        "flavor list", "/api/v1.1/flavors/detail", "Everybody has those on offer in the API"
+    ),
+    "admin.flavors.compute.flavor": Twin(
+        "flavor list --filter id={id},deleted={flavor.deleted}",
+        "/api/v1.1/flavors/{id}",
+        "Everybody has it in the API",
+    ),
     "admin.regions": Twin("region list", "/v1/regions"),
     "admin.region": Twin(
         "promoted diff --region {region.name}",

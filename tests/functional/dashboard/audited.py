@@ -495,6 +495,16 @@ def _retry_install(site: Site) -> Any:
     return site.send(path, f"{path}/retry")
 
 
+def _size(verb: str, *, deleted: bool = False) -> Story:
+    def send(site: Site) -> Any:
+        size = {"cpu": 1, "ram_mb": 512, "disk_gb": 4, "disk_template": "plain"}
+        flavor = site.make("flavor", **size, deleted=deleted)
+        phrase = {} if deleted else {"phrase": "delete C1R512D4plain"}
+        return site.send(f"/admin/flavors/compute/{flavor.id}/{verb}", **phrase)
+
+    return send
+
+
 # --- users, and oneself -------------------------------------------------------------------------
 
 
@@ -747,6 +757,17 @@ ROWS: dict[str, Row] = {
     "admin.flavors.promote": _row(_promote, "promoted:create", details="name"),
     "admin.flavors.demote": _row(_demote, "promoted:delete", details="name"),
     "admin.flavors.install": _row(_install, "promoted:install", details="nodes"),
+    "admin.flavors.compute.new": _row(
+        lambda s: s.send(
+            "/admin/flavors/compute/new", cpu="1", ram="512", disk="4", template="plain"
+        ),
+        "flavor:create",
+        details="name",
+    ),
+    "admin.flavors.compute.delete": _row(_size("delete"), "flavor:delete", details="name"),
+    "admin.flavors.compute.restore": _row(
+        _size("restore", deleted=True), "flavor:restore", details="name"
+    ),
     "admin.install.retry": _row(_retry_install, "promoted:retry", details="regions"),
     "admin.user.activate": _row(_user("activate"), "user:accept", details=MOVED),
     "admin.user.send": _row(_user("send", "/send"), "user:activation-send", details="email"),

@@ -28,7 +28,7 @@ from cloudweb.models import (
 
 CLI = identity.system("cli")
 AT_ONCE = (Act.ACTIVATE, Act.VERIFY)
-LISTS = ("users", "audit", "regions", "terms", "terms/{terms}/acceptances")
+LISTS = ("users", "audit", "regions", "terms", "terms/{terms}/acceptances", "flavors/compute")
 PLAIN = ("search?q=", "flavors?q=", "flavors?region=", "flavors?show=", "flavors/compare?a=&b=")
 TEXTS = {
     "10 KB": "x" * 10_240,
