@@ -85,7 +85,8 @@ def test_the_preview_names_whom_it_concerns(
         made.opcode, made.job_id = "OP_INSTANCE_CREATE", 88_121
     sign_in(Role.OPERATOR)
     page = app.get(f"/admin/backends/{backend.id}/drain")
-    assert f"{lost.name}, promoted as m1.small" in page
+    assert f"{lost.name}, promoted as m1.small" in page.html.main.text
+    assert page.click(lost.name).html.h1.text == lost.name
     assert "lab-7@example.org still go here" in " ".join(page.text.split())
     assert "job 88121" in page
     assert others.name in page

@@ -14,6 +14,7 @@ from cloudweb.domain.user_acts import Act
 from cloudweb.models import (
     AuditEntry,
     CatalogueFlavor,
+    Flavor,
     Infrastructure,
     Mail,
     Role,
@@ -57,7 +58,8 @@ def world(sessions: SessionFactory, sign_in: Callable, make_user: Callable) -> d
         flavor = CatalogueFlavor(
             flavor_id="f-1", name="m1.small", vcpus=1, ram_mb=512, disk_gb=1, promoted=True
         )
-        session.add_all([region, flavor])
+        size = Flavor(cpu=1, ram_mb=512, disk_gb=1, disk_template="drbd")
+        session.add_all([region, flavor, size])
     return {"me": me, "other": other, "terms": old.id, "draft": new.id}
 
 
