@@ -94,6 +94,16 @@ class Backend(Base):
     created: Mapped[created]
     removed: Mapped[dt.datetime | None]
 
+    @property
+    def silent_since(self) -> dt.datetime | None:
+        """Since when nothing is heard of it: it is offline, or does not answer; else None."""
+        return (self.state_since or self.refreshed) if self.offline else self.unreachable_since
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether what is known of it, and of all that is on it, is as it once was."""
+        return self.offline or self.unreachable_since is not None
+
 
 class Node(Base):
     """A node of a cluster, as it was when the cluster was last asked; sizes are in MiB."""

@@ -145,6 +145,7 @@ def list_vms(request: Request) -> Response:
     return vm_lists.respond(
         request,
         VMS_THERE,
+        [backend],
         within=(Server.backend_id == backend.id,),
         besides={"backend": backend.name},
         **_around(VMS_THERE, backend),

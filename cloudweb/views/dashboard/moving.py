@@ -14,7 +14,7 @@ from cloudweb.domain.node_roles import ROLES
 from cloudweb.domain.operation_lists import OperationRow
 from cloudweb.models import OPEN_STATES, Backend, Node, OperState, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, pages
+from cloudweb.views.dashboard import acts, pages, silence
 from cloudweb.views.dashboard import node_roles as role_words
 from cloudweb.views.dashboard.acts import Preview
 from cloudweb.views.dashboard.figures import plural
@@ -71,7 +71,7 @@ def show(request: Request) -> Response:
 
 
 def _preview(
-    verb: Verb, subject: str, steps: Sequence[Step], up: Sequence[tuple[str, str]]
+    verb: Verb, subject: str, steps: Sequence[Step], up: Sequence[tuple[str, str]], backend: Backend
 ) -> Preview:
     """What becomes of each; ``subject`` is what is emptied or moved."""
     done = [step for step in steps if step.done]
@@ -88,14 +88,20 @@ def _preview(
         verb=WORDS[verb],
         section="vms",
         up=up,
-        facts={"Moved": str(len(done)), "Shut down for it": str(len(down))},
+        facts={"Moved": str(len(done)), "Shut down for it": str(len(down))} | silence.fact(backend),
         follows=follows,
-        obstacle="" if done else "There is nothing to be moved so.",
+        obstacle=_obstacle(backend, anything=bool(done)),
         reason="required",
         harsh=bool(down),
         part="moving",
         values={"steps": steps, "targets": (), "to": ""},
     )
+
+
+def _obstacle(backend: Backend, *, anything: bool) -> str:
+    if backend.offline:
+        return f"{backend.name} is offline."
+    return "" if anything else "There is nothing to be moved so."
 
 
 def _vms(steps: Sequence[Step]) -> str:
@@ -138,12 +144,12 @@ def empty_node(request: Request) -> Response:
     def make() -> Preview:
         plan = moves.plan_node(request.db, backend, node, verb=_verb(request))
         up = trail(request, backend, node)
-        preview = _preview(_verb(request), node.name, plan.steps, up)
+        preview = _preview(_verb(request), node.name, plan.steps, up, backend)
         return dataclasses.replace(
             preview,
             section="backends",
             follows=[*preview.follows, *_beside(plan)],
-            obstacle="" if plan.mirrors else preview.obstacle,
+            obstacle=_obstacle(backend, anything=bool(plan.mirrors or not preview.obstacle)),
             versions=plan.token,
             danger=preview.harsh,
             phrase=f"shut down {preview.facts['Shut down for it']}" if preview.harsh else "",
@@ -187,7 +193,7 @@ def move_server(request: Request) -> Response:
         targets = [each for each in others if each != server.node]
         up = (("VMs", request.route_path("admin.vms")), (server.name, page))
         return dataclasses.replace(
-            _preview(verb, server.name, [step], up),
+            _preview(verb, server.name, [step], up, backend),
             versions=moves.token([step]),
             values={"steps": [step], "targets": targets, "to": to or ""},
             kept={"to": [to]} if to else {},

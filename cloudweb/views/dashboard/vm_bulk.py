@@ -13,9 +13,9 @@ from cloudweb.domain import fleet, locks, notices, operation_lists, servers, sus
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.notices import NOTICES
 from cloudweb.domain.server_lists import ServerRow
-from cloudweb.models import OperState, SentForm, Server
+from cloudweb.models import Backend, OperState, SentForm, Server
 from cloudweb.security import Permission, allows
-from cloudweb.views.dashboard import acts, bulk, noticing
+from cloudweb.views.dashboard import acts, bulk, noticing, silence
 from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.states import verb as word_of
@@ -77,7 +77,9 @@ def _preview(request: Request) -> Preview:
     verb = _verb(request)
     word, sentence = ACTS[verb][0], _ACTS[verb][0]
     rows = chosen(request)
-    items = _items(request, rows, verb)
+    backends = {backend.id: backend for backend in fleet.list_all(request.db)}
+    items = _items(request, rows, verb, backends)
+    on = {row.server.backend_id for row in rows}
     doable = [item for item in items if not item.why_not]
     many = f"{len(doable)} VM{'s' if len(doable) != 1 else ''}"
     owners = {row.owner for row in rows}
@@ -93,6 +95,7 @@ def _preview(request: Request) -> Preview:
             "Chosen": str(len(rows)),
             "Owners": ", ".join(sorted(owners)) if len(owners) <= 5 else f"{len(owners)} people",
             "Backends": ", ".join(sorted({row.backend_name for row in rows})),
+            **silence.fact(*(b for id_, b in backends.items() if id_ in on)),
         },
         follows=(sentence,),
         items=items,
@@ -111,9 +114,11 @@ def _command(verb: str, ids: Sequence[str]) -> str:
     return f"cloudweb server {word} {' '.join(ids[:5])}{' …' if len(ids) > 5 else ''}{why}"
 
 
-def _items(request: Request, rows: Sequence[ServerRow], verb: str) -> list[Item]:
+def _items(
+    request: Request, rows: Sequence[ServerRow], verb: str, backends: Mapping[int, Backend]
+) -> list[Item]:
     ids = [row.server.id for row in rows]
-    offline = {backend.id for backend in fleet.list_all(request.db) if backend.offline}
+    offline = {backend.id for backend in backends.values() if backend.offline}
     going = operation_lists.list_removing(request.db, ids)
     return [
         Item(

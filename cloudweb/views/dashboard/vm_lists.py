@@ -1,6 +1,6 @@
 """VMs: finding servers, whoever owns them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyramid.request import Request
@@ -9,7 +9,7 @@ from pyramid.view import view_config
 
 from cloudweb.domain import fleet, server_lists
 from cloudweb.domain.server_lists import ServerRow
-from cloudweb.models import OperState, Server, User
+from cloudweb.models import Backend, OperState, Server, User
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import lists
 from cloudweb.views.dashboard.lists import Column, Listing
@@ -71,14 +71,20 @@ ACTS = {
 )
 def index(request: Request) -> Response:
     """GET /admin/vms, .csv, .json."""
-    names = {backend.name: backend.name for backend in fleet.list_all(request.db)}
-    return respond(request, VMS, choices={"backend": ("Backend", names)})
+    backends = fleet.list_all(request.db)
+    names = {backend.name: backend.name for backend in backends}
+    return respond(request, VMS, backends, choices={"backend": ("Backend", names)})
 
 
 def respond(
-    request: Request, listing: Listing, *, besides: Mapping[str, str] | None = None, **values: Any
+    request: Request,
+    listing: Listing,
+    backends: Sequence[Backend],
+    *,
+    besides: Mapping[str, str] | None = None,
+    **values: Any,
 ) -> Response:
-    """A list of VMs, with what can be done to many of them.
+    """A list of VMs on these backends, with what can be done to many of them.
 
     ``besides`` are filters all of them match, beside those of the address.
     """
@@ -86,6 +92,7 @@ def respond(
         request,
         listing,
         besides=besides or {},
+        silent={backend.id: backend for backend in backends if backend.is_silent},
         bulk=[
             (verb, word)
             for verb, (word, needed) in ACTS.items()

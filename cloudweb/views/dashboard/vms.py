@@ -26,7 +26,7 @@ from cloudweb.domain.operation_lists import OperationRow
 from cloudweb.domain.server_lists import ServerRow
 from cloudweb.models import OPEN_STATES, Backend, OperState, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, noticing, pages
+from cloudweb.views.dashboard import acts, noticing, pages, silence
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
 from cloudweb.views.dashboard.histories import VM_TABS
 from cloudweb.views.dashboard.states import look
@@ -54,6 +54,7 @@ def _show(request: Request, *, status: int = 200, error: str = "") -> Response:
         busy=_has_open(recent) or row.server.state is OperState.BUILD,
         row=row,
         server=row.server,
+        backend=backend,
         tabs=VM_TABS,
         shown=_FEW,
         view=view,
@@ -190,6 +191,7 @@ def _preview(request: Request, verb: str, *fields: Field) -> Preview:
             "State": look(row.status).word + (", suspended" if server.suspended else ""),
             "Owner": row.owner,
             "Backend": row.backend_name,
+            **silence.fact(backend),
         }
         | ({"Still to be done": f"{words}; this comes after"} if words else {}),
         obstacle="It has been deleted."

@@ -139,7 +139,9 @@ def test_a_cluster_that_is_offline_is_asked_nothing(
     with unit_of_work(sessions) as session:
         session.get_one(Backend, backend.id).offline = True
     form["reason"] = "A new fan."
-    assert "is offline" in form.submit(status=503)
+    page = form.submit(status=409)
+    assert f"This is not possible now. {backend.name} is offline." in page
+    assert "act" not in page.forms
     assert asked(sessions) == []
 
 
