@@ -80,6 +80,9 @@ class CloudwebRequest(Request):
     under_way: int = 0
     """How many operations of who asks are still to end."""
 
+    cut_off: str = ""
+    """The field of a form that was too large to be read to its end."""
+
     answer_tag: str | None = None
     """The answer's ETag, where the view knows it by more than its bytes."""
 

@@ -16,7 +16,7 @@ from pyramid.tweens import EXCVIEW, INGRESS
 from cloudweb import faults, logs, metrics, wire
 from cloudweb.models import unit_of_work
 from cloudweb.security import API_PREFIXES, federation_path, is_api
-from cloudweb.views import attempts, delivery, errors
+from cloudweb.views import attempts, delivery, errors, uploads
 
 _log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
@@ -89,7 +89,7 @@ def _settle_notation(request: Request, path: str) -> None:
 
 def _check_size(request: Request) -> None:
     length, limit = request.content_length, request.conf.max_body_bytes
-    if length is not None and length > limit:
+    if length is not None and length > limit and not uploads.shorten(request, limit):
         raise faults.OverLimit("The request is too large.", details=f"At most {limit} bytes.")
 
 

@@ -148,15 +148,8 @@ def _draft(request: Request) -> Terms:
 
 
 def _given(request: Request) -> dict[str, Any]:
-    """What the form says; a file goes before the text."""
-    upload = request.POST.get("file", "")
-    text = request.POST.get("text", "")
-    if getattr(upload, "filename", ""):
-        try:
-            text = upload.file.read().decode()
-        except UnicodeDecodeError:
-            raise faults.BadRequest("", details={"file": "The file is not UTF-8 text."}) from None
-    seen = request.POST.get("seen", "0")
+    """What the form says, but for its file."""
+    text, seen = request.POST.get("text", ""), request.POST.get("seen", "0")
     return {
         "text": text if isinstance(text, str) else "",
         "summary": str(request.POST.get("summary", ""))[:1000],
@@ -164,6 +157,22 @@ def _given(request: Request) -> dict[str, Any]:
         "requires": request.POST.get("requires") == "yes",
         "seen": int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else 0,
     }
+
+
+def _text(request: Request, typed: str) -> str:
+    """The text of the file, if there is one, or what was typed. Raises BadRequest, OverLimit."""
+    if request.cut_off:
+        beginning = " Only its beginning is here." if request.cut_off == "text" else ""
+        said = f"This is too large: a text has at most {terms.LONGEST:,} characters.{beginning}"
+        raise faults.OverLimit("", details={request.cut_off: said})
+    upload = request.POST.get("file", "")
+    if not getattr(upload, "filename", ""):
+        return typed
+    try:
+        text: str = upload.file.read().decode()
+    except UnicodeDecodeError:
+        raise faults.BadRequest("", details={"file": "The file is not UTF-8 text."}) from None
+    return text
 
 
 @view_config(route_name="admin.terms.new", request_method="POST", permission=Permission.TERMS_DRAFT)
@@ -181,17 +190,16 @@ def change(request: Request) -> Response:
 
 
 def _save(request: Request, draft: Terms | None) -> Response:
-    given, look = _EMPTY, request.POST.get("do") == "look"
+    given, look = _given(request), request.POST.get("do") == "look"
     form, again = (None, False) if look else acts.claim(request)
     if form is not None and again:
         return HTTPSeeOther(form.location)
+    text, summary, kind = given["text"], given["summary"], TermsFormat(given["format"])
     try:
-        given = _given(request)
-        kind = TermsFormat(given["format"])
-        text, summary = given["text"], given["summary"]
+        text = _text(request, text)
         if form is None:
             text, _ = terms.checked(text, summary or "-")
-            return _edit(request, draft, **given, body=render(text, kind))
+            return _edit(request, draft, **given | {"text": text}, body=render(text, kind))
         values = {"kind": kind, "requires_acceptance": given["requires"]}
         if draft is None:
             kept = terms.add(request.db, request.identity, text=text, summary=summary, **values)
@@ -206,10 +214,12 @@ def _save(request: Request, draft: Terms | None) -> Response:
     except terms.Moved as fault:
         assert draft is not None
         request.db.rollback()
-        given["seen"] = draft.version
+        given |= {"seen": draft.version, "text": text}
         raise pages.Refused(_edit(request, draft, status=fault.code, moved=True, **given)) from None
-    except faults.BadRequest as fault:
+    except (faults.BadRequest, faults.OverLimit) as fault:
         request.db.rollback()
+        if "text" not in fault.fields:
+            given["text"] = text  # a file's, which would have to be chosen again
         refused = _edit(request, draft, status=fault.code, errors=dict(fault.fields), **given)
         raise pages.Refused(refused) from None
     form.location = request.route_path("admin.terms.version", id=kept.id)

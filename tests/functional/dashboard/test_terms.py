@@ -1,14 +1,20 @@
 """Terms of use as staff write, compare and publish them."""
 
+import configparser
+import contextlib
 import csv
 import datetime as dt
+import http.client
 import io
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import webtest
+from waitress.server import create_server
 
 from cloudweb.domain import acceptances, identity, publishing, terms
 from cloudweb.models import (
@@ -190,21 +196,130 @@ def test_a_text_that_is_too_long_is_refused_with_its_length(
     assert rows(Terms) == []
 
 
-def test_an_upload_of_50_megabytes_is_refused_unread(
+_TYPED = {"summary": "Ώρες και όροι", "text": "What was typed.", "format": "html"}
+
+
+def _fill(app: webtest.TestApp, path: str = "/admin/terms/new") -> webtest.Form:
+    form = app.get(path).forms[1]
+    for name, value in _TYPED.items():
+        form[name] = value
+    form["requires"] = False
+    return form
+
+
+def _is_still_there(page: webtest.TestResponse) -> bool:
+    form = page.forms[1]
+    typed = {name: form[name].value.strip() for name in _TYPED}
+    return typed == _TYPED and not form["requires"].checked
+
+
+@pytest.mark.parametrize("do", ["keep", "look"])
+@pytest.mark.parametrize("size", [262_144, 1_000_000, 50_000_000])
+def test_a_file_that_is_too_large_is_refused_unread_and_what_was_typed_stays(
+    size: int, do: str, app: webtest.TestApp, sign_in: Callable, rows: Callable
+) -> None:
+    sign_in(Role.OPERATOR)
+    form = _fill(app)
+    form["file"] = webtest.Upload("terms.md", b"a" * size)
+    page = form.submit("do", value=do, status=413)
+    assert "at most 100,000 characters" in page.html.find(id="file-error").text
+    assert _is_still_there(page)
+    assert rows(Terms) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"\xff\xfe\x00", "not UTF-8"), (b"a\x00b", "control characters")],
+    ids=["not UTF-8", "NUL"],
+)
+def test_a_file_that_is_no_text_is_refused_and_what_was_typed_stays(
+    content: bytes, said: str, app: webtest.TestApp, sign_in: Callable, draft: Callable
+) -> None:
+    sign_in(Role.OPERATOR)
+    for path in ("/admin/terms/new", f"/admin/terms/{draft().id}/edit"):
+        form = _fill(app, path)
+        form["file"] = webtest.Upload("terms.md", content)
+        page = form.submit("do", value="keep", status=400)
+        assert said in page
+        assert _is_still_there(page)
+
+
+def test_a_file_is_kept_as_the_text(app: webtest.TestApp, sign_in: Callable) -> None:
+    sign_in(Role.OPERATOR)
+    form = _fill(app)
+    form["file"] = webtest.Upload("terms.md", "Oui, bien sûr.".encode())
+    assert "bien sûr" in form.submit("do", value="keep", status=303).follow()
+
+
+def test_of_a_text_that_is_too_large_to_be_read_the_beginning_stays(
     app: webtest.TestApp, sign_in: Callable, rows: Callable
 ) -> None:
     sign_in(Role.OPERATOR)
-    form = app.get("/admin/terms/new").forms[1]
-    form["file"] = webtest.Upload("terms.md", b"a" * 50_000_000)
-    form["summary"] = "x"
-    form.submit("do", value="keep", status=413)
-    form["file"] = webtest.Upload("terms.md", b"\xff\xfe\x00")
-    assert "not UTF-8" in form.submit("do", value="keep", status=400)
-    form["file"] = webtest.Upload("terms.md", b"a\x00b")
-    assert "control characters" in form.submit("do", value="keep", status=400)
+    form = _fill(app)
+    form["text"] = "όρος " * 60_000
+    form["file"] = webtest.Upload("terms.md", b"a")
+    page = form.submit("do", value="keep", status=413)
+    assert "Only its beginning is here" in page.html.find(id="text-error").text
+    assert page.forms[1]["summary"].value == _TYPED["summary"]
+    assert page.forms[1]["text"].value.strip().startswith("όρος όρος")
     assert rows(Terms) == []
-    form["file"] = webtest.Upload("terms.md", "Oui, bien sûr.".encode())
-    assert "bien sûr" in form.submit("do", value="keep", status=303).follow()
+
+
+def test_what_is_cut_off_anywhere_does_nothing(
+    app: webtest.TestApp, sign_in: Callable, rows: Callable
+) -> None:
+    sign_in(Role.OPERATOR)
+    form = _fill(app)
+    fields = [(name, value) for name, value in form.submit_fields("do") if name != "file"]
+    for name in ("key", "seen", "summary", "x" * 50, "csrf_token"):
+        longer = [(n, v) for n, v in fields if n != name] + [(name, "ώ" * 150_000)]
+        large = [("file", "terms.md", b"b" * 10)]
+        assert app.post("/admin/terms/new", longer, upload_files=large, status=(400, 413))
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    for body in (b"a" * 300_000, b"--x\r\n" * 50_000, b"\r\n--x\r\n\r\n" * 30_000):
+        app.post("/admin/terms/new", body, headers=headers, status=400)
+    other = app.post("/admin/terms/1/drop", "x" * 300_000, headers=headers, status=413)
+    assert "too large" in other
+    assert rows(Terms) == []
+
+
+def test_a_file_of_50_megabytes_meets_a_page_of_ours_on_the_real_server_too(
+    app: webtest.TestApp, sign_in: Callable, project: Path
+) -> None:
+    sign_in(Role.OPERATOR)
+    form = _fill(app)
+    content_type, body = app.encode_multipart(
+        [f for f in form.submit_fields() if f[0] != "file"],
+        [("file", "terms.md", b"a" * 50_000_000)],
+    )
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(project / "production.ini")
+    largest = int(parser["server:main"]["max_request_body_size"])
+    server = create_server(app.app, host="127.0.0.1", port=0, max_request_body_size=largest)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # closing it below ends its wait so, now and then
+            server.run()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        there = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=60)
+        cookie = "; ".join(f"{name}={value}" for name, value in app.cookies.items())
+        headers = {"Content-Type": content_type, "Cookie": cookie}
+        there.request("POST", "/admin/terms/new", body, headers)
+        answer = there.getresponse()
+        page = answer.read().decode()
+        there.close()
+    finally:
+        server.close()
+        server.task_dispatcher.shutdown()
+        thread.join(5)
+        for channel in list(server.active_channels.values()):
+            channel.close()
+    assert answer.status == 413
+    assert _TYPED["summary"] in page
+    assert "This is too large" in page
 
 
 def test_two_versions_are_compared_word_by_word(
