@@ -213,7 +213,10 @@ def _mended(
     ids = {row.finding.id for row in found if row.finding.kind in kinds and row.is_mendable}
     if ids:
         with door.changing() as session:
-            mending.apply(session, door.identity, ids, reason=reason)
+            mended = mending.apply(session, door.identity, ids, reason=reason)
+        ids = {each.id for each in mended.done}
+        for name, why in mended.left.items():
+            click.echo(f"{name} is left as it is: {why}", err=True)
     wanted = [row for row in found if row.finding.kind in shown]
     return [_row(each, fixed=each.finding.id in ids) for each in wanted]
 

@@ -59,6 +59,12 @@ def get(session: Session, identity: Identity, key: str) -> SentForm:
     return form
 
 
+def find(session: Session, identity: Identity, key: str) -> SentForm | None:
+    """A form this person sent, or None; no statement without a key."""
+    form = session.get(SentForm, key) if len(key) == 32 else None
+    return form if form is not None and form.user_id == identity.user_id else None
+
+
 def forget_old(session: Session) -> int:
     """Do away with the forms of a month ago; how many those were."""
     old = sa.delete(SentForm).where(SentForm.created < utc_now() - _KEPT)

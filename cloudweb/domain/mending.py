@@ -1,7 +1,8 @@
 """Mends differences between our rows and their clusters, as they were found and chosen."""
 
+import dataclasses
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -53,18 +54,26 @@ def what_is_removed(rows: Collection[FindingRow]) -> str:
 
 
 class Moved(faults.Conflict):
-    """Something is no longer as it was found: nothing was done."""
+    """None of it is as it was found any more: nothing was done."""
 
-    sentence = "Nothing was done: not all is as it was found. Compare again."
+    sentence = "Nothing was done: it is not as it was found. Compare again."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mended:
+    """What was mended, and why the rest was left as it is, by what it is about."""
+
+    done: Sequence[Finding]
+    left: Mapping[str, str]
 
 
 def apply(
     session: Session, identity: Identity, finding_ids: Collection[int], *, reason: str
-) -> Sequence[Finding]:
-    """Mend all of these findings, or none.
+) -> Mended:
+    """Mend those of these findings that still hold; what has moved is left as it is.
 
     Raises BadRequest (no reason, none chosen), Forbidden for whoever may not have one of these
-    destroyed, and Moved, whose details say what has.
+    destroyed, and Moved if none holds: its details say why.
     """
     reason = texts.reason(reason)
     if not finding_ids:
@@ -75,21 +84,23 @@ def apply(
     chosen = reconcile.list_open(session, ids=finding_ids, limit=len(finding_ids))
     if identity.role is not Role.ADMIN and any(row.finding.kind in DESTROYS for row in chosen):
         raise faults.Forbidden("Only an administrator has things removed from Ganeti.")
-    moved = _moved(session, chosen, set(finding_ids))
-    if moved:
-        raise Moved(details=moved)
-    for row in chosen:
+    moved = _moved(session, chosen)
+    left = {
+        f"finding {id_}": "It is mended already, or was looked for anew."
+        for id_ in sorted(set(finding_ids) - {row.finding.id for row in chosen})
+    } | {row.finding.target: moved[row.finding.id] for row in chosen if row.finding.id in moved}
+    if len(moved) == len(chosen):
+        raise Moved(details=left)
+    done = [row for row in chosen if row.finding.id not in moved]
+    for row in done:
         _mend(session, identity, row, reason)
         row.finding.state, row.finding.settled = FindingState.APPLIED, utc_now()
-    return [row.finding for row in chosen]
+    return Mended([row.finding for row in done], left)
 
 
-def _moved(session: Session, chosen: Sequence[FindingRow], ids: set[int]) -> dict[str, str]:
+def _moved(session: Session, chosen: Sequence[FindingRow]) -> dict[int, str]:
     """Which findings no longer hold, and why; what all others are about is locked."""
-    moved = {
-        f"finding {id_}": "It is mended already, or was looked for anew."
-        for id_ in ids - {row.finding.id for row in chosen}
-    }
+    moved: dict[int, str] = {}
     versions = {
         row.finding.server_id: row.finding.version
         for row in chosen
@@ -99,14 +110,14 @@ def _moved(session: Session, chosen: Sequence[FindingRow], ids: set[int]) -> dic
     for row in chosen:
         finding = row.finding
         if utc_now() - row.taken > GOOD_FOR:
-            moved[finding.target] = "It was found too long ago."
+            moved[finding.id] = "It was found too long ago."
         elif finding.version is not None and finding.server_id not in unchanged:
-            moved[finding.target] = "The server has changed since."
+            moved[finding.id] = "The server has changed since."
         elif finding.kind is Drift.ORPHAN and _is_wanted(session, row):
-            moved[finding.target] = "It has a server again, or is being removed."
+            moved[finding.id] = "It has a server again, or is being removed."
     for row in sorted(chosen, key=_order):
-        if row.finding.target not in moved and (said := _obstacle(session, row)):
-            moved[row.finding.target] = said
+        if row.finding.id not in moved and (said := _obstacle(session, row)):
+            moved[row.finding.id] = said
     return moved
 
 

@@ -38,6 +38,9 @@ KINDS = {
 }
 
 
+_LEFT = (
+    "Each is looked at again: what has moved since it was found is left as it is, and you are told."
+)
 _ASKS = {Drift.NETWORK_PARTED, Drift.NETWORK_MISSING, Drift.NETWORK_GROUPS}
 
 
@@ -55,15 +58,17 @@ def index(request: Request) -> Response:
     """GET /admin/reconcile: what the newest comparison of each cluster found, by kind."""
     found = reconcile.list_open(request.db, limit=_AT_ONCE + 1)
     rows = found[:_AT_ONCE]
-    return pages.show_signed_in(
+    comparisons = reconcile.list_newest(request.db, fleet.list_all(request.db))
+    return pages.show_live(
         request,
         "reconcile",
-        comparisons=reconcile.list_newest(request.db, fleet.list_all(request.db)),
+        busy=any(each.is_due for each in comparisons),
+        comparisons=comparisons,
         groups=_by_kind(row for row in rows if row.finding.kind not in mending.DESTROYS),
         unwanted=_by_backend(row for row in rows if row.finding.kind in mending.DESTROYS),
         more=len(found) > _AT_ONCE,
         key=forms.new_key(),
-        mended=request.GET.get("mended", ""),
+        sent=forms.find(request.db, request.identity, request.GET.get("form", "")),
         risk_of=risk_of,
         every=figures.span(request.conf.reconcile_every_s),
     )
@@ -137,10 +142,12 @@ def remove(request: Request) -> Response:
     )
 
 
-def _do(request: Request, preview: Preview, reason: str, _form: SentForm) -> str:
+def _do(request: Request, preview: Preview, reason: str, form: SentForm) -> str:
     ids = [int(text) for text in preview.kept["finding"]]
-    done = mending.apply(request.db, request.identity, ids, reason=reason)
-    path: str = request.route_path("admin.reconcile", _query={"mended": len(done)})
+    mended = mending.apply(request.db, request.identity, ids, reason=reason)
+    form.items = [{"name": each.target, "why": ""} for each in mended.done]
+    form.items += [{"name": name, "why": why} for name, why in mended.left.items()]
+    path: str = request.route_path("admin.reconcile", _query={"form": form.key})
     return path
 
 
@@ -156,7 +163,7 @@ def _preview_mending(request: Request) -> Preview:
         title="Mend these differences" if len(rows) != 1 else "Mend this difference",
         verb="Mend",
         facts={"Chosen": figures.plural(len(rows), "difference")},
-        follows=("What has moved since it was found is not touched: then nothing is done.",),
+        follows=(_LEFT,),
     )
 
 
@@ -167,7 +174,7 @@ def _preview_removing(request: Request, backend: Backend) -> Preview:
         if row.finding.kind in mending.DESTROYS and row.backend is backend
     ]
     what = mending.what_is_removed(rows) or "nothing"
-    follows = ["What has moved since it was found is not touched: then nothing is done."]
+    follows = [_LEFT]
     if any(row.finding.kind is Drift.ORPHAN for row in rows):
         sentence = "Instances are removed with all that is on their disks. Nobody can bring them"
         follows.insert(0, f"{sentence} back.")

@@ -86,6 +86,50 @@ def test_what_has_moved_is_told_and_not_touched(
     assert not read(sessions, stale).deleted
 
 
+def test_what_has_moved_is_left_the_rest_mended_and_both_are_told(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_server: Make
+) -> None:
+    moved, gone = make_server(), make_server()
+    for backend_id in {moved.backend_id, gone.backend_id}:
+        with unit_of_work(sessions) as session:
+            backend, snapshot = session.get_one(Backend, backend_id), Snapshot(utc_now(), {})
+            found = reconcile.detect(session, backend, snapshot, "snf-")
+            reconcile.keep(session, backend, taken=snapshot.taken, found=found, compared=1)
+    sign_in(Role.OPERATOR)
+    form = choose(app.get("/admin/reconcile"), moved.instance_name, gone.instance_name).forms[1]
+    with unit_of_work(sessions) as session:
+        servers.rename(session, identity.system("cli"), moved.id, name="other")
+    form["reason"] = "Gone."
+    page = form.submit(status=303).follow()
+    assert "Mended: 1 of 2." in page
+    assert f"{moved.instance_name}: The server has changed since." in page
+    assert read(sessions, gone).deleted
+    assert not read(sessions, moved).deleted
+    sign_in(Role.OPERATOR)
+    assert "Mended" not in app.get(page.request.path_qs), "it is told to who did it"
+
+
+def test_the_page_asks_for_itself_until_the_comparison_is_made(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    sign_in(Role.OPERATOR)
+    backend = make_backend()
+    page = app.get("/admin/reconcile").forms[1].submit(status=303).follow()
+    assert "every 3s" in page
+    asking = {"HX-Request": "true"}
+    part = app.get("/admin/reconcile", headers=asking)
+    assert "To be compared" in part
+    assert "<html" not in part
+    tag = part.headers["HX-PTag"]
+    app.get("/admin/reconcile", headers=asking | {"HX-PTag": tag}, status=304)
+    with unit_of_work(sessions) as session:
+        row = session.get_one(Backend, backend.id)
+        reconcile.keep(session, row, taken=utc_now(), compared=1)
+    part = app.get("/admin/reconcile", headers=asking | {"HX-PTag": tag}, status=200)
+    assert "every 30s" in part
+    assert "To be compared" not in part
+
+
 @pytest.fixture
 def unwanted(sessions: SessionFactory, stale: Server, make_backend: Make) -> dict[str, int]:
     """By target: an instance and a network nobody wants on one cluster, another on the next."""

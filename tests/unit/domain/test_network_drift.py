@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from cloudweb import faults
 from cloudweb.domain import (
     identity,
     mending,
@@ -211,16 +210,16 @@ def test_an_orphan_with_instances_is_left_to_a_person(cluster: Cluster) -> None:
     assert "A person has to" in str(refused.value.details)
 
 
-def test_what_has_moved_is_refused_and_nothing_of_the_choice_is_done(cluster: Cluster) -> None:
+def test_what_has_moved_is_left_and_the_rest_of_the_choice_is_done(cluster: Cluster) -> None:
     moved, same = cluster.network(NetworkState.ERROR), cluster.network(NetworkState.ERROR)
     found = cluster.compare(there(moved), there(same))
     with unit_of_work(cluster.sessions) as session:
         session.get_one(Network, moved.id).state = NetworkState.DELETED
-    with pytest.raises(faults.Conflict):
-        cluster.mend(*found.values())
-    row = cluster.row(same)
-    assert row is not None
-    assert row.state is NetworkState.ERROR
+    cluster.mend(*found.values())
+    for network, state in ((moved, NetworkState.ERROR), (same, NetworkState.ACTIVE)):
+        row = cluster.row(network)
+        assert row is not None
+        assert row.state is state
 
 
 def test_finding_takes_as_many_statements_for_many_networks(

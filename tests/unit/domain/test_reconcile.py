@@ -57,9 +57,9 @@ class Cluster:
             reconcile.keep(session, self.backend, taken=snapshot.taken, found=found)
         return {(each.kind.value, each.target): each.id for each in found}
 
-    def mend(self, *ids: int) -> None:
+    def mend(self, *ids: int) -> mending.Mended:
         with unit_of_work(self.sessions) as session:
-            mending.apply(session, CLI, ids, reason="Because.")
+            return mending.apply(session, CLI, ids, reason="Because.")
 
     def read(self, server: Server) -> Server:
         with unit_of_work(self.sessions, write=False) as session:
@@ -143,19 +143,27 @@ def test_an_orphan_is_removed_by_an_operation_of_its_own(cluster: Cluster) -> No
     assert cluster.compare(*orphans) == {}, "they are being removed"
 
 
-def test_what_has_moved_is_refused_and_nothing_at_all_is_mended(cluster: Cluster) -> None:
+def test_what_has_moved_is_left_and_the_rest_is_mended(cluster: Cluster) -> None:
     moved, stopped = cluster.server(), cluster.server()
     found = cluster.compare(cluster.report(stopped, running=False))
     with unit_of_work(cluster.sessions) as session:
         servers.rename(session, CLI, moved.id, name="other")
+    mended = cluster.mend(*found.values())
+    assert mended.left == {moved.instance_name: "The server has changed since."}
+    assert [each.target for each in mended.done] == [stopped.instance_name]
+    assert not cluster.read(moved).deleted
+    assert cluster.read(stopped).state is OperState.STOPPED
+
+
+def test_where_all_has_moved_nothing_is_mended_and_it_is_refused(cluster: Cluster) -> None:
+    server = cluster.server()
+    found = cluster.compare(cluster.report(server, running=False))
+    with unit_of_work(cluster.sessions) as session:
+        servers.shutdown(session, CLI, server.id)
     with pytest.raises(mending.Moved) as refused:
         cluster.mend(*found.values())
-    assert set(refused.value.fields) == {moved.instance_name}
-    assert cluster.read(stopped).state is OperState.STARTED
-    with unit_of_work(cluster.sessions) as session:
-        servers.shutdown(session, CLI, stopped.id)
-    with pytest.raises(mending.Moved):
-        cluster.mend(found["state", stopped.instance_name or ""])
+    assert set(refused.value.fields) == {server.instance_name}
+    assert cluster.read(server).state is OperState.STARTED
 
 
 def test_what_was_found_long_ago_or_mended_already_is_refused(cluster: Cluster) -> None:
