@@ -66,12 +66,19 @@ BACKENDS = Listing(
         ),
         Column("servers", "VMs", lambda row: row.servers, "n"),
         Column("memory_free", "Memory", lambda row: row.backend.memory_free_mb),
+        Column("memory", "Memory in all", lambda row: row.backend.memory_total_mb, "n"),
         Column("disk_free", "Disk", lambda row: row.backend.disk_free_mb),
+        Column("disk", "Disk in all", lambda row: row.backend.disk_total_mb, "n"),
         Column("addresses", "Free public IPs", lambda row: row.addresses, "n"),
         Column("nodes_up", "Nodes up", lambda row: row.backend.nodes_up, "n"),
+        Column("nodes", "Nodes", lambda row: row.backend.nodes_total, "n"),
         Column("jobs", "Jobs", lambda row: row.jobs, "n"),
         Column("version", "Ganeti", lambda row: row.backend.ganeti_version),
         Column("refreshed", "As of", lambda row: row.backend.refreshed),
+    ),
+    shown=(
+        *("name", "state", "public", "hypervisor", "template", "servers", "memory_free"),
+        *("disk_free", "addresses", "nodes_up", "jobs", "version", "refreshed"),
     ),
     nothing="There is no backend yet. A backend is one Ganeti cluster. On its master make a user of"
     " the remote API who may write, in /var/lib/ganeti/rapi/users, then add it here. It starts"
@@ -104,6 +111,8 @@ def show(request: Request) -> Response:
     recent = operation_lists.list_recent(request.db, backend_id=backend.id, limit=_RECENT)
     wanted = flavors.list_active(request.db)
     rows = nodes.list_all(request.db, backend_id=backend.id)
+    compared = comparisons.newest(request.db, backend)
+    mine = (request.identity.user_id, backend.id)
     promised = capacity.promised(request.db, backend)
     given = request.GET.get("span", "")
     span = Span(given) if given in list(Span) else Span.DAY
@@ -115,10 +124,8 @@ def show(request: Request) -> Response:
         or any(row.operation.state in OPEN_STATES for row in recent),
         backend=backend,
         # It stays while the backend does: what refreshes itself is the same until something moves.
-        key=forms.token(
-            *(request.identity.user_id, backend.id, str(backend.refreshed)),
-            str(backend.refresh_asked),
-        ),
+        key=forms.token(*mine, str(backend.refreshed), str(backend.refresh_asked)),
+        compare_key=forms.token(*mine, "compare", str(compared and compared.at)),
         tabs=TABS,
         condition=_condition(request, backend),
         state_by=accounts.email_of(request.db, backend.state_by_id),
@@ -127,7 +134,7 @@ def show(request: Request) -> Response:
         loss=capacity.after_loss(row.node for row in rows),
         flavors=[(f, _fit(backend, f), capacity.count_fitting(backend, f)) for f in wanted],
         holds=capacity.holds(request.db, backend),
-        compared=comparisons.newest(request.db, backend),
+        compared=compared,
         points=points,
         span=span,
         spans=charts.SPANS,

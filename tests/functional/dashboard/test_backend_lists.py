@@ -74,7 +74,8 @@ def test_free_public_addresses_are_those_of_the_networks_that_are_there(
     assert listed(app, "?filter=addresses<20") == {two.name: 10, none.name: 0}
     assert list(listed(app, "?sort=-addresses")) == [one.name, two.name, none.name]
     assert "Free public IPs" in app.get("/admin/backends")
-    assert "addresses" in app.get("/admin/backends.csv").text.splitlines()[0]
+    head = app.get("/admin/backends.csv").text.splitlines()[0].split(",")
+    assert {"public", "memory", "memory_free", "disk", "addresses", "nodes", "nodes_up"} <= {*head}
 
 
 def test_backends_are_filtered_by_state_template_and_what_is_free(

@@ -138,6 +138,21 @@ def test_one_that_is_offline_is_not_asked(
     assert "/refresh" not in app.get(f"/admin/backends/{backend.id}")
 
 
+def test_a_backend_is_compared_from_its_page(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    backend, other = make_backend(), make_backend()
+    sign_in(Role.HELPDESK)
+    page = app.get(f"/admin/backends/{backend.id}")
+    form = next(f for f in page.forms.values() if f.action.endswith("/compare"))
+    shown = form.submit(status=303).follow()
+    rows = {row.th.text: row.text for row in shown.html.select("table tbody tr")}
+    assert "To be compared" in rows[backend.name]
+    assert "To be compared" not in rows[other.name]
+    sign_in(Role.VIEWER)
+    assert "/compare" not in app.get(f"/admin/backends/{backend.id}")
+
+
 def test_a_terminal_leaves_it_to_the_worker(
     sessions: SessionFactory, simulator: Simulator, alpha: Backend, ini: Path
 ) -> None:
