@@ -45,6 +45,62 @@ LANE_CLOSED = Gauge(
 OPERATIONS = Gauge(
     "cloudweb_operations", "Operations open or failed, by state.", ("state",), registry=REGISTRY
 )
+BACKEND_MEMORY = Gauge(
+    "cloudweb_backend_memory_bytes",
+    "Memory of a cluster: total and free by its last figures, promised to servers.",
+    ("backend", "what"),
+    registry=REGISTRY,
+)
+BACKEND_DISK = Gauge(
+    "cloudweb_backend_disk_bytes",
+    "Disk of a cluster: total and free by its last figures, promised to servers.",
+    ("backend", "what"),
+    registry=REGISTRY,
+)
+BACKEND_CPUS = Gauge(
+    "cloudweb_backend_cpus",
+    "CPUs of a cluster: total by its last figures, promised to servers.",
+    ("backend", "what"),
+    registry=REGISTRY,
+)
+BACKEND_SERVERS = Gauge(
+    "cloudweb_backend_servers",
+    "Servers on a cluster, by state.",
+    ("backend", "state"),
+    registry=REGISTRY,
+)
+BACKEND_TAKES = Gauge(
+    "cloudweb_backend_takes_servers",
+    "Whether new servers may go there: not drained, not offline, not of pinned users only.",
+    ("backend",),
+    registry=REGISTRY,
+)
+POOL_VALUES = Gauge(
+    "cloudweb_pool_values",
+    "Values of the pools that all depend on, by use: held, reserved, free.",
+    ("pool", "kind", "base", "use"),
+    registry=REGISTRY,
+)
+JOBS = Gauge(
+    "cloudweb_jobs",
+    "Jobs of a cluster by status: those in its queue, and those that ended within a day.",
+    ("backend", "status"),
+    registry=REGISTRY,
+)
+CONSUMERS = Gauge(
+    "cloudweb_consumers", "Consumers of messages, by how they are.", ("state",), registry=REGISTRY
+)
+CONSUMER_LAG = Gauge(
+    "cloudweb_consumer_lag_seconds",
+    "How old the oldest event of a cluster's last messages was when they came.",
+    ("backend",),
+    registry=REGISTRY,
+)
+DEAD_LETTERS = Gauge(
+    "cloudweb_dead_letters_waiting",
+    "Messages that could not be applied and wait for a decision.",
+    registry=REGISTRY,
+)
 DRIFT = Gauge(
     "cloudweb_drift",
     "Differences between servers and instances as last compared, by cluster and kind.",

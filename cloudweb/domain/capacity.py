@@ -39,10 +39,21 @@ class Promised:
     cpus: int
 
 
+NOTHING = Promised({}, 0, 0, 0)
+
+
 def promised(session: Session, backend: Backend) -> Promised:
-    """That; one statement."""
+    """That of one cluster; one statement."""
+    return promises(session, Server.backend_id == backend.id).get(backend.id, NOTHING)
+
+
+def promises(
+    session: Session, where: sa.ColumnElement[bool] | None = None
+) -> Mapping[int, Promised]:
+    """That of each cluster that has servers, by its id; one statement."""
     rows = session.execute(
         sa.select(
+            Server.backend_id,
             Server.state,
             Flavor.disk_template,
             sa.func.count(),
@@ -51,17 +62,19 @@ def promised(session: Session, backend: Backend) -> Promised:
             sa.func.sum(Flavor.cpu),
         )
         .join(Flavor, Flavor.id == Server.flavor_id)
-        .where(Server.backend_id == backend.id, Server.deleted == sa.false())
-        .group_by(Server.state, Flavor.disk_template)
+        .where(sa.true() if where is None else where, Server.deleted == sa.false())
+        .group_by(Server.backend_id, Server.state, Flavor.disk_template)
     )
-    servers: dict[OperState, int] = {}
-    memory_mb = disk_mb = cpus = 0
-    for state, template, count, ram, disk, cpu in rows:
-        servers[state] = servers.get(state, 0) + count
-        memory_mb += int(ram)
-        disk_mb += int(disk) * 1024 * (2 if template == "drbd" else 1)
-        cpus += int(cpu)
-    return Promised(servers, memory_mb, disk_mb, cpus)
+    found: dict[int, Promised] = {}
+    for backend_id, state, template, count, ram, disk, cpu in rows:
+        before = found.get(backend_id, NOTHING)
+        found[backend_id] = Promised(
+            {**before.servers, state: before.servers.get(state, 0) + count},
+            before.memory_mb + int(ram),
+            before.disk_mb + int(disk) * 1024 * (2 if template == "drbd" else 1),
+            before.cpus + int(cpu),
+        )
+    return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

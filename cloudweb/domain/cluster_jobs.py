@@ -350,6 +350,16 @@ def get_row(session: Session, backend: str, job_id: int) -> JobRow:
     return found
 
 
+def count_by_status(session: Session) -> Mapping[tuple[str, str], int]:
+    """How many jobs there are by cluster and status; one statement."""
+    query = (
+        sa.select(Backend.name, ClusterJob.status, sa.func.count())
+        .join(Backend, Backend.id == ClusterJob.backend_id)
+        .group_by(Backend.name, ClusterJob.status)
+    )
+    return {(backend, status): count for backend, status, count in session.execute(query)}
+
+
 def list_opcodes(session: Session, backend_id: int | None = None) -> Sequence[str]:
     """Every opcode that a job here (of one cluster) has; one statement."""
     query = sa.select(ClusterJob.opcode).distinct().order_by(ClusterJob.opcode).limit(200)

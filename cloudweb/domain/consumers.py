@@ -22,7 +22,7 @@ _ONE = 1
 
 
 class ConsumerState(enum.StrEnum):
-    """How a consumer is."""
+    """How a consumer is, the best first."""
 
     LISTENING = "listening"
     PAUSED = "paused"
@@ -60,6 +60,13 @@ def leave(session: Session, name: str) -> None:
 def list_all(session: Session) -> Sequence[ConsumerProcess]:
     """Every consumer that told of itself lately, by name; one statement."""
     return session.scalars(sa.select(ConsumerProcess).order_by(ConsumerProcess.name)).all()
+
+
+def find_state(session: Session) -> ConsumerState | None:
+    """How the one is that is best off; None while none has told of itself. Two statements."""
+    pause = find_pause(session)
+    states = {state_of(process, pause) for process in list_all(session)}
+    return next((state for state in ConsumerState if state in states), None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -84,14 +84,19 @@ def list_all(session: Session) -> Sequence[PoolRow]:
     return [PoolRow(*row) for row in session.execute(rows())]
 
 
-def list_tight(session: Session, *, share: float) -> Sequence[PoolRow]:
-    """The pools that all depend on of which at least this share is in use, by id; one statement.
+def list_shared(session: Session) -> Sequence[PoolRow]:
+    """The pools that all depend on: of bridges, of MAC prefixes, of addresses of public networks.
 
-    The addresses of somebody's own network are their own matter.
+    The addresses of somebody's own network are their own matter. One statement.
     """
     depended_on = sa.or_(Pool.network_id.is_(None), Network.public)
     query = rows().outerjoin(Network, Network.id == Pool.network_id).where(depended_on)
-    found = [PoolRow(*row) for row in session.execute(query)]
+    return [PoolRow(*row) for row in session.execute(query)]
+
+
+def list_tight(session: Session, *, share: float) -> Sequence[PoolRow]:
+    """The pools that all depend on of which at least this share is in use, by id; one statement."""
+    found = list_shared(session)
     return [row for row in found if row.held and row.held >= share * (row.held + row.free)]
 
 

@@ -9,10 +9,12 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
+from sqlalchemy.orm import Session
 
-from cloudweb import faults, metrics, wire
-from cloudweb.domain import operation_lists, reconcile
-from cloudweb.models import AuditChain, unit_of_work
+from cloudweb import __version__, faults, metrics, wire
+from cloudweb.domain import consumers
+from cloudweb.models import migrations, unit_of_work
+from cloudweb.views import gauges
 
 
 def _json(body: object, status: int = 200) -> Response:
@@ -27,32 +29,75 @@ def healthz(request: Request) -> Response:
     return _json({"status": "ok"})
 
 
+@view_config(route_name="version", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def version(request: Request) -> Response:
+    """GET /version: which cloudweb this is."""
+    return _json({"name": "cloudweb", "version": __version__})
+
+
 @view_config(route_name="readyz", request_method="GET", permission=NO_PERMISSION_REQUIRED)
 def readyz(request: Request) -> Response:
-    """GET /readyz: the database answers; 503 naming it when it does not."""
-    started = time.perf_counter()
+    """GET /readyz: what this process needs, each with how long it took to ask; 503 if it fails.
+
+    It needs the database, not behind its migrations: one that is ahead was brought up to date for
+    newer processes, which follow. Of the broker it says what consumers do: no request needs it, so
+    it makes no process unready.
+    """
+    parts: dict[str, dict[str, object]] = {}
+    failing = []
+    watch = _Watch()
     try:
         with unit_of_work(request.sessions, write=False) as session:
-            session.execute(sa.text("SELECT version_num FROM alembic_version"))
+            session.execute(sa.select(sa.literal(1)))
+            parts["database"] = {"status": "up", "ms": watch.ms()}
+            current = _migration(session)
+            where = _position(current)
+            parts["migrations"] = {"status": where, "at": current, "ms": watch.ms()}
+            failing += ["migrations"] if where == "behind" else []
+            broker = "none" if not request.conf.amqp_hosts else "no consumer"
+            if where != "behind" and request.conf.amqp_hosts:
+                broker = consumers.find_state(session) or broker
+            parts["broker"] = {"status": broker, "ms": watch.ms()}
     except sa.exc.SQLAlchemyError as error:
-        return _json({"status": "unready", "database": type(error).__name__}, 503)
-    took = round((time.perf_counter() - started) * 1000, 1)
-    return _json({"status": "ready", "database_ms": took})
+        parts["database"] = {"status": "down", "error": type(error).__name__, "ms": watch.ms()}
+        failing.append("database")
+    if failing:
+        return _json({"status": "unready", "failing": failing, **parts}, 503)
+    return _json({"status": "ready", **parts})
+
+
+class _Watch:
+    """Tells how long each part took."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def ms(self) -> float:
+        """Milliseconds since it was asked before."""
+        before, self._since = self._since, time.perf_counter()
+        return round((self._since - before) * 1000, 1)
+
+
+def _migration(session: Session) -> str | None:
+    try:
+        found: str | None = session.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    except (sa.exc.ProgrammingError, sa.exc.OperationalError):
+        return None  # it has no tables yet
+    return found
+
+
+def _position(current: str | None) -> str:
+    newest, *older = migrations.names()
+    if current == newest:
+        return "newest"
+    return "behind" if current is None or current in older else "ahead"
 
 
 @view_config(route_name="metrics", request_method="GET", permission=NO_PERMISSION_REQUIRED)
 def show_metrics(request: Request) -> Response:
     """GET /metrics: with the token of the settings, or from this machine when there is none."""
     _check_reader(request)
-    for state, count in operation_lists.count_by_state(request.db).items():
-        metrics.OPERATIONS.labels(state.value).set(count)
-    metrics.DRIFT.clear()
-    for (backend, kind), count in reconcile.count_open(request.db).items():
-        metrics.DRIFT.labels(backend, kind.value).set(count)
-    chain = request.db.get(AuditChain, 1)
-    metrics.AUDIT_BROKEN.set(bool(chain and chain.problem))
-    verified = chain.verified if chain else None
-    metrics.AUDIT_VERIFIED.set(verified.timestamp() if verified else 0)
+    gauges.update(request.db)
     response = Response(metrics.render())
     response.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
     return response
@@ -70,6 +115,6 @@ def _check_reader(request: Request) -> None:
 
 def includeme(config: Configurator) -> None:
     """Mount them."""
-    for name in ("healthz", "readyz", "metrics"):
+    for name in ("healthz", "readyz", "version", "metrics"):
         config.add_route(name, f"/{name}")
     config.scan(__name__)

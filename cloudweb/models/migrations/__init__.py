@@ -4,6 +4,7 @@ How to write a migration: README.md beside this file.
 """
 
 import dataclasses
+import functools
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,15 @@ def position(url: str) -> Position:
             return Position(MigrationContext.configure(connection).get_current_revision(), newest)
     finally:
         engine.dispose()
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Every migration there is, the newest first."""
+    from alembic.script import ScriptDirectory
+
+    directory = ScriptDirectory.from_config(configuration(""))
+    return tuple(each.revision for each in directory.walk_revisions())
 
 
 def _sqlite_file(url: str) -> Path | None:
