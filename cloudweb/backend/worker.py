@@ -24,6 +24,7 @@ from cloudweb.backend.os_parameters import OsParameters
 from cloudweb.backend.region_watch import RegionWatch
 from cloudweb.backend.target import Target
 from cloudweb.domain import (
+    acts_on_many,
     address_history,
     audit_chain,
     capacity,
@@ -138,6 +139,7 @@ class Worker:
             undos.forget_old(session)
             mail.purge(session)
             address_history.purge(session, older_than_days=self._settings.history_days)
+            acts_on_many.purge(session, older_than_days=self._settings.history_days)
             audit_chain.purge(session, older_than_days=self._settings.history_days)
             self._os_parameters.tidy(session)
             after_s = self._settings.operation_expiry_s

@@ -51,14 +51,6 @@ def claim(session: Session, identity: Identity, key: str, verb: str) -> tuple[Se
     return known, True
 
 
-def get(session: Session, identity: Identity, key: str) -> SentForm:
-    """A form this person sent. Raises ItemNotFound."""
-    form = session.get(SentForm, key)
-    if form is None or form.user_id != identity.user_id:
-        raise faults.ItemNotFound("There is no such form of yours.")
-    return form
-
-
 def find(session: Session, identity: Identity, key: str) -> SentForm | None:
     """A form this person sent, or None; no statement without a key."""
     form = session.get(SentForm, key) if len(key) == 32 else None
@@ -66,6 +58,7 @@ def find(session: Session, identity: Identity, key: str) -> SentForm | None:
 
 
 def forget_old(session: Session) -> int:
-    """Do away with the forms of a month ago; how many those were."""
-    old = sa.delete(SentForm).where(SentForm.created < utc_now() - _KEPT)
+    """Do away with the forms of a month ago, but for acts on many things; how many those were."""
+    before = utc_now() - _KEPT
+    old = sa.delete(SentForm).where(SentForm.created < before, SentForm.title == "")
     return cast("int", session.execute(old).rowcount)  # type: ignore[attr-defined]

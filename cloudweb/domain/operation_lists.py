@@ -119,6 +119,14 @@ def list_by_ids(session: Session, ids: Collection[int]) -> Sequence[Operation]:
     return session.scalars(query).all()
 
 
+def list_newest(session: Session, ids: Collection[int]) -> dict[int, Operation]:
+    """By these ids the operations themselves, or what does them again; two statements."""
+    found = {each.id: each for each in list_by_ids(session, ids)}
+    ended = [each.id for each in found.values() if each.state not in OPEN_STATES]
+    again = session.scalars(sa.select(Operation).where(Operation.retry_of_id.in_(ended)))
+    return found | {each.retry_of_id: each for each in again if each.retry_of_id is not None}
+
+
 def find_by_job(session: Session, backend: str, job_id: int) -> int | None:
     """The newest operation that is this job of the backend of that name; its id."""
     return session.scalar(

@@ -116,8 +116,13 @@ def find_of(
     *,
     entry_id: int | None = None,
     operation_id: int | None = None,
+    location: str | None = None,
 ) -> Undo | None:
-    """What one can undo by which there is this entry of the audit, or this operation."""
+    """What one can undo by which there is this entry of the audit, this operation, or that led to
+    this page.
+    """
+    if location is not None:
+        return next((u for u in list_open(session, identity) if u.location == location), None)
     wanted = operation_id if entry_id is None else entry_id
     for undo in list_open(session, identity):
         for step in undo.steps:

@@ -12,7 +12,9 @@ from cloudweb.models.meta import (
     pk,
     reference,
     str20,
+    str50,
     str64,
+    str255,
     table_args,
 )
 
@@ -20,17 +22,21 @@ from cloudweb.models.meta import (
 class SentForm(Base):
     """A confirmed form of the dashboard, by the key it had; ``location`` is where it led.
 
-    ``items`` is what became of each of the things it was about, where it was about many.
+    Where it was about many things it has a ``title`` and a ``reason``, and ``items`` is what
+    became of each (``domain.acts_on_many``).
     """
 
     __tablename__ = "sent_forms"
-    __table_args__ = table_args(sa.Index(None, "created"))
+    __table_args__ = table_args(sa.Index(None, "created"), sa.Index(None, "request_id"))
 
     key: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     user_id: Mapped[int | None] = reference("users.id", nullable=True)
     verb: Mapped[str20]
     location: Mapped[str] = mapped_column(sa.String(1024), default="")
     items: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON(), default=list)
+    title: Mapped[str255] = mapped_column(default="", server_default="")
+    reason: Mapped[str255] = mapped_column(default="", server_default="")
+    request_id: Mapped[str50] = mapped_column(default="", server_default="")
     created: Mapped[created]
 
 

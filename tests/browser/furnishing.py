@@ -25,6 +25,7 @@ from cloudweb.models import (
     PoolKind,
     RegionalFlavor,
     ResultState,
+    SentForm,
     Server,
     SessionFactory,
     unit_of_work,
@@ -107,6 +108,8 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "vms-mail": f"/admin/vms/mail?id={first}&id={first + 1}",
             "vms-mail-shown": f"/admin/vms/mail?id={first}&id={first + 1}"
             "&subject=New+disks&text=On+Friday+at+18:00+UTC+disks+are+changed.",
+            "acts": "/admin/acts",
+            "act": f"/admin/acts/{_act(session, servers)}",
             "pool-new": "/admin/pools/new",
             "vm-unlock": f"/admin/vms/{first + 2}/unlock",
             "vm-suspend": f"/admin/vms/{first}/suspend",
@@ -121,6 +124,22 @@ def furnish(sessions: SessionFactory, servers: list[Server], backends: list[Any]
             "account": "/account",
             "second-factor": "/account/second-factor",
         }
+
+
+def _act(session: Any, servers: list[Server]) -> str:
+    """Three VMs that somebody had shut down at once: one was, one was skipped, one refused."""
+    form = SentForm(key="ac7" + "0" * 29, user_id=servers[0].user_id, verb="bulk", location="")
+    form.title, form.reason, form.request_id = "Shut down 2 VMs", "New disks", "ac700000000"
+    operation = session.query(Operation).order_by(Operation.id).first()
+    results = ("asked", "skipped", "refused")
+    form.items = [
+        {"id": server.id, "name": f"{server.name} ({server.id})", "verb": "shutdown"}
+        | {"result": result, "why": "" if result == "asked" else "It is locked. Unlock it first."}
+        | {"operation": operation.id if result == "asked" else None}
+        for server, result in zip(servers, results, strict=False)
+    ]
+    session.add(form)
+    return str(form.key)
 
 
 _STEPS = """{"id": 88121, "status": "error", "ops": [{"OP_ID": "OP_INSTANCE_MIGRATE",

@@ -9,7 +9,7 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import audit_chain, audit_lists, undos
+from cloudweb.domain import acts_on_many, audit_chain, audit_lists, undos
 from cloudweb.models import AuditChain, AuditEntry, Operation, Outcome, Role
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import lists, pages
@@ -149,6 +149,7 @@ def show(request: Request) -> Response:
         others=others,
         operation=operation,
         target=link_to(request, entry),
+        part_of=acts_on_many.find_of(request.db, entry.user_id, entry.request_id),
         undoes=entry.details.get("undoes"),
         undoable=undos.find_of(request.db, identity, entry_id=entry.id),
     )

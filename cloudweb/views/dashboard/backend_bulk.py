@@ -164,15 +164,14 @@ def act(request: Request) -> Response:
     def do(preview: Preview, reason: str, form: SentForm) -> str:
         verb = _verb(request)
         run = _runner(request, preview, verb, reason)
-        form.items = [
+        items = [
             bulk.carry_out(request, item, run, of="backends", verb=verb) for item in preview.items
         ]
-        done = [each["id"] for each in form.items if each["result"] == "asked"]
+        done = [each["id"] for each in items if each["result"] == "asked"]
         if notice := _notice(request, verb):
             to = notices.owners(request.db, Server.backend_id.in_(done))
             noticing.send(request, notice, to, reason)
-        path: str = request.route_path("admin.form", key=form.key)
-        return path
+        return bulk.keep(request, form, preview.title, items)
 
     return acts.respond(request, lambda: _preview(request), do)
 

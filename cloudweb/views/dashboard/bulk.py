@@ -1,45 +1,18 @@
 """Doing something to many things at once: each as far as it can be, and what became of each."""
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pyramid.request import Request
-from pyramid.response import Response
-from pyramid.view import view_config
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import forms, operation_lists
+from cloudweb.domain import acts_on_many
 from cloudweb.domain.identity import Identity
-from cloudweb.models import OPEN_STATES, Operation
-from cloudweb.security import Permission
-from cloudweb.views.dashboard import pages
+from cloudweb.models import Operation, SentForm
 from cloudweb.views.dashboard.acts import Item
 
 Run = Callable[[Session, Identity, int], Operation | None]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Noun:
-    """What there can be many of, and the routes of its list, its page and its bulk acts."""
-
-    one: str
-    many: str
-    section: str
-    page: str
-    again: Permission
-
-    @property
-    def list(self) -> str:
-        """The route of the list; that of acts on many begins like it."""
-        return f"admin.{self.section}"
-
-
-_NOUNS = {
-    "vms": Noun("VM", "VMs", "vms", "admin.vm", Permission.SERVER_ACT),
-    "backends": Noun("Backend", "Backends", "backends", "admin.backend", Permission.BACKEND_DRAIN),
-}
 
 
 def carry_out(request: Request, item: Item, run: Run, *, of: str, verb: str) -> dict[str, Any]:
@@ -57,24 +30,8 @@ def carry_out(request: Request, item: Item, run: Run, *, of: str, verb: str) -> 
     return told | {"result": "asked", "operation": operation.id if operation else None}
 
 
-@view_config(route_name="admin.form", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-def show(request: Request) -> Response:
-    """GET /admin/forms/{key}: what became of each."""
-    form = forms.get(request.db, request.identity, request.matchdict["key"])
-    ids = [item["operation"] for item in form.items if item.get("operation")]
-    found = {each.id: each for each in operation_lists.list_by_ids(request.db, ids)}
-    failed = [
-        item["id"]
-        for item in form.items
-        if item["result"] == "refused"
-        or (item.get("operation") in found and found[item["operation"]].error)
-    ]
-    return pages.show_live(
-        request,
-        "form",
-        busy=any(each.state in OPEN_STATES for each in found.values()),
-        form=form,
-        noun=_NOUNS[form.items[0].get("of", "vms") if form.items else "vms"],
-        operations=found,
-        failed=failed,
-    )
+def keep(request: Request, form: SentForm, title: str, items: Iterable[Mapping[str, Any]]) -> str:
+    """Keep what became of each; the page that says so, for everybody."""
+    acts_on_many.keep(form, request.identity, title, items)
+    path: str = request.route_path("admin.act", key=form.key)
+    return path

@@ -1,20 +1,28 @@
 """Nodes: what is on one, and bringing servers to others after showing what becomes of each."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import fleet, moves, node_roles, nodes, operation_lists, server_lists
+from cloudweb.domain import (
+    fleet,
+    moves,
+    node_roles,
+    nodes,
+    operation_lists,
+    server_lists,
+)
 from cloudweb.domain import states as opcodes
 from cloudweb.domain.moves import Plan, Step, Verb, Way
 from cloudweb.domain.node_roles import ROLES
 from cloudweb.domain.operation_lists import OperationRow
 from cloudweb.models import OPEN_STATES, Backend, Node, OperState, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, pages, silence
+from cloudweb.views.dashboard import acts, bulk, pages, silence
 from cloudweb.views.dashboard import node_roles as role_words
 from cloudweb.views.dashboard.acts import Preview
 from cloudweb.views.dashboard.figures import plural
@@ -123,6 +131,23 @@ def _beside(plan: Plan) -> list[str]:
     return said
 
 
+def _items(
+    verb: Verb, steps: Sequence[Step], made: Mapping[int, int]
+) -> Iterator[Mapping[str, Any]]:
+    """What becomes of each VM there was on a node: its operation, or why it stays."""
+    for step in steps:
+        server, operation = step.server, made.get(step.server.id)
+        yield {
+            "id": server.id,
+            "name": f"{server.name} ({server.id})",
+            "of": "vms",
+            "verb": verb.value,
+            "result": "asked" if operation else "skipped",
+            "operation": operation,
+            "why": "" if operation else step.why,
+        }
+
+
 @view_config(
     route_name="admin.node.migrate",
     request_method=("GET", "POST"),
@@ -156,13 +181,16 @@ def empty_node(request: Request) -> Response:
             command=f"cloudweb node {_verb(request).value} {node.name} --backend {backend.name}",
         )
 
-    def do(preview: Preview, reason: str, _form: SentForm) -> str:
-        moves.empty(
+    def do(preview: Preview, reason: str, form: SentForm) -> str:
+        verb, steps = _verb(request), preview.values["steps"]
+        made = moves.empty(
             *(request.db, request.identity, backend, node),
-            verb=_verb(request),
+            verb=verb,
             reason=reason,
             seen=str(preview.versions),
         )
+        items = _items(verb, steps, {each.server_id: each.id for each in made if each.server_id})
+        bulk.keep(request, form, preview.title, items)
         return page
 
     return acts.respond(request, make, do)

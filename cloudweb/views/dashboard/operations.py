@@ -6,7 +6,15 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import accounts, audit, fleet, interventions, operation_lists, undos
+from cloudweb.domain import (
+    accounts,
+    acts_on_many,
+    audit,
+    fleet,
+    interventions,
+    operation_lists,
+    undos,
+)
 from cloudweb.domain import states as opcodes
 from cloudweb.domain.operation_lists import OperationRow
 from cloudweb.models import OPEN_STATES, Operation, OperationState, SentForm, Server
@@ -80,6 +88,7 @@ def show(request: Request) -> Response:
         by=accounts.email_of(request.db, row.operation.user_id),
         obstacle=interventions.obstacle_to_cancel(row.operation),
         retry_id=interventions.find_retry(request.db, row.operation.id),
+        part_of=acts_on_many.find_of(request.db, row.operation.user_id, row.operation.request_id),
         history=audit.list_for(request.db, "operation", row.operation.id),
         undoable=undos.find_of(request.db, request.identity, operation_id=row.operation.id),
     )

@@ -41,7 +41,11 @@ TOPICS = (
     Topic("regions", "Regions", ("admin.regions", "admin.region")),
     Topic("users", "Users", ("admin.users", "admin.user")),
     Topic("terms", "Terms of use", ("admin.terms",)),
-    Topic("operations", "Operations", ("admin.operations", "admin.operation", "admin.form")),
+    Topic(
+        "operations",
+        "Operations",
+        ("admin.operations", "admin.operation", "admin.acts", "admin.act"),
+    ),
     Topic("jobs", "Jobs", ("admin.jobs", "admin.job")),
     Topic("reconcile", "Reconcile", ("admin.reconcile",)),
     Topic("queues", "Queues", ("admin.queues", "admin.letters", "admin.letter")),

@@ -197,16 +197,13 @@ def act(request: Request) -> Response:
         verb = _verb(request)
         run = _ACTS[verb][1]
         to = noticing.owners(request, [item.id for item in preview.doable])
-        form.items = [
-            bulk.carry_out(request, item, run, of="vms", verb=verb) for item in preview.items
-        ]
-        refused = {each["name"] for each in form.items if each["result"] == "refused"}
+        items = [bulk.carry_out(request, item, run, of="vms", verb=verb) for item in preview.items]
+        refused = {each["name"] for each in items if each["result"] == "refused"}
         left = [notices.without(owner, refused) for owner in to]
         if verb in NOTICES:
             told = [owner for owner in left if owner.servers]
             noticing.send(request, NOTICES[verb], told, reason)
-        path: str = request.route_path("admin.form", key=form.key)
-        return path
+        return bulk.keep(request, form, preview.title, items)
 
     if request.params.get("verb") == "mail":
         ids = [("id", str(id_)) for id_ in chosen_ids(request)]

@@ -12,7 +12,7 @@ from cloudweb.domain.notices import Notice
 from cloudweb.domain.server_lists import ServerRow
 from cloudweb.models import SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, noticing, writing
+from cloudweb.views.dashboard import acts, bulk, noticing, writing
 from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.figures import plural
 from cloudweb.views.dashboard.vm_choice import chosen
@@ -43,9 +43,8 @@ def write(request: Request) -> Response:
         to = noticing.owners(request, [item.id for item in preview.doable])
         sealer = request.account_rules.sealer
         notices.send(request.db, request.identity, sealer, notice(*words), to, reason="")
-        form.items = [_done(item) for item in preview.items]
-        path: str = request.route_path("admin.form", key=form.key)
-        return path
+        items = [_done(item) for item in preview.items]
+        return bulk.keep(request, form, preview.title, items)
 
     return writing.respond(
         request, page, lambda *words: _preview(request, rows, notice(*words)), do
@@ -95,7 +94,7 @@ def _item(request: Request, row: ServerRow, told: set[str]) -> Item:
 
 
 def _done(item: Item) -> dict[str, Any]:
-    told = {"id": item.id, "name": item.name, "verb": "mail", "operation": None}
+    told = {"id": item.id, "name": item.name, "of": "vms", "verb": "mail"}
     if item.why_not:
         return told | {"result": "skipped", "why": item.why_not}
     return told | {"result": "asked", "why": f"A mail to {item.version}"}

@@ -67,7 +67,7 @@ def test_values_are_reserved_after_a_look_and_let_go_again(
     app: webtest.TestApp, sign_in: Callable, pool: Pool, uses: Callable, sessions: SessionFactory
 ) -> None:
     sign_in(Role.OPERATOR)
-    page = app.get(f"/admin/pools/{pool.id}/reserve?values=prv1-prv3, prv9")
+    page = app.get(f"/admin/pools/{pool.id}/reserve?values=prv1-prv3,%20prv9")
     assert "3 of 4 will be done" in page
     assert "It is held by network 7" in page.html.main.text
     form = _form(page)
@@ -345,7 +345,7 @@ def test_many_vms_are_shut_down_and_each_says_what_became_of_it(
     assert "still being built" in page.html.main.text
     confirm = _form(page)
     page = confirm.submit(status=303).follow()
-    results = [chip.text for chip in page.html.select("tbody .chip")]
+    results = [chip.text for chip in page.html.select("td[data-label=Result] .chip")]
     assert results == ["Waiting", "Skipped", "Skipped", "Waiting"]
     confirm.submit(status=303)
     assert _operations(sessions) == [

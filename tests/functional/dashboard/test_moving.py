@@ -92,6 +92,10 @@ def test_a_node_shows_its_servers_and_is_emptied_after_a_preview(
     assert asked(sessions) == [("OP_INSTANCE_MIGRATE", "A new fan.", None)]
     form.submit(status=303)
     assert len(asked(sessions)) == 1, "sent again it leads to the same"
+    act = app.get("/admin/acts").click("Evacuate n1.example.org")
+    results = [cell.text.strip() for cell in act.html.select("[data-label=Result]")]
+    assert sorted(results) == ["Skipped", "Waiting"]
+    assert "Its disks are only on this node" in act
     assert "Migrate" in app.get(f"/admin/vms/{server.id}")
 
 

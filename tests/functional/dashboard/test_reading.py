@@ -185,7 +185,7 @@ def test_each_list_can_be_had_as_a_file(
         "flavors/compute/99/delete",
         "flavors/compare?a=x&b=y",
         "jobs/nowhere/1",
-        "forms/0123456789abcdef0123456789abcdef",
+        "acts/0123456789abcdef0123456789abcdef",
     ],
 )
 def test_what_is_not_there_is_said_to_be_not_there(

@@ -16,7 +16,8 @@ from tests.functional.dashboard.test_roles import views_of
 
 WITHOUT = {
     "admin.root": "it leads on",
-    "admin.form": "it leads on",
+    "admin.acts": "as a file",
+    "admin.act": "it is made of operations and of entries of the audit",
     "admin.overview": "it is made of what other pages have",
     "admin.search": "each noun is searched by its own list",
     "admin.help": "docs/commands.md",
