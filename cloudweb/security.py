@@ -39,6 +39,7 @@ class Permission(enum.StrEnum):
     BACKEND_MANAGE = "backend:manage"
     BACKEND_REMOVE = "backend:remove"
     CATALOGUE_MANAGE = "catalogue:manage"
+    QUEUE_VIEW = "queue:view"
     QUEUE_MANAGE = "queue:manage"
     OPERATION_MANAGE = "operation:manage"
     RECONCILE = "reconcile"
@@ -73,6 +74,7 @@ GRANTS = {
     Permission.BACKEND_ADOPT: (Role.OPERATOR, Role.ADMIN),
     Permission.BACKEND_MANAGE: (Role.OPERATOR, Role.ADMIN),
     Permission.BACKEND_REMOVE: (Role.ADMIN,),
+    Permission.QUEUE_VIEW: (Role.VIEWER, Role.OPERATOR, Role.ADMIN),
     Permission.QUEUE_MANAGE: (Role.OPERATOR, Role.ADMIN),
     Permission.OPERATION_MANAGE: (Role.OPERATOR, Role.ADMIN),
     Permission.RECONCILE_COMPARE: (Role.HELPDESK, Role.OPERATOR, Role.ADMIN),
@@ -94,7 +96,7 @@ GRANTS = {
 """Which roles may do what: the one table behind the pages, the API, the tests and the documents."""
 
 MEANINGS = {
-    Permission.DASHBOARD_VIEW: "see every page, search, export lists",
+    Permission.DASHBOARD_VIEW: "see every page that is not named below, search, export lists",
     Permission.SERVER_ACT: "start, shut down, reboot, suspend, lock a VM; mail its owner",
     Permission.SERVER_DESTROY: "destroy a VM",
     Permission.SERVER_MOVE: "move a VM to another node, empty a node, change its role",
@@ -103,6 +105,7 @@ MEANINGS = {
     Permission.BACKEND_ADOPT: "adopt a whole cluster",
     Permission.BACKEND_MANAGE: "add a backend, change how it is reached",
     Permission.BACKEND_REMOVE: "remove a backend",
+    Permission.QUEUE_VIEW: "see the queues and what is in dead letters",
     Permission.QUEUE_MANAGE: "apply or drop a dead letter, pause and resume consumers",
     Permission.OPERATION_MANAGE: "cancel, retry an operation, and any job of a cluster",
     Permission.RECONCILE_COMPARE: "compare clusters with the database",

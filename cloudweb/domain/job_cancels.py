@@ -7,10 +7,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import audit, interventions, operations, texts
+from cloudweb.domain import audit, interventions, operations, states, texts
 from cloudweb.domain.cluster_jobs import NOT_BEGUN, UNFINISHED
 from cloudweb.domain.identity import Identity
-from cloudweb.models import OPEN_STATES, Backend, ClusterJob, Operation, utc_now
+from cloudweb.models import (
+    OPEN_STATES,
+    Backend,
+    ClusterJob,
+    Operation,
+    OperationState,
+    utc_now,
+)
 
 
 def find_operation(session: Session, job: ClusterJob) -> Operation | None:
@@ -23,6 +30,17 @@ def _is_all_of(job: ClusterJob, operation: Operation | None) -> bool:
     return (
         operation is not None and operation.state in OPEN_STATES and operation.job_id == job.job_id
     )
+
+
+def agrees(job: ClusterJob, operation: Operation | None) -> bool | None:
+    """Whether our record of the operation that a job does is as the job is; None where the job
+    does none, or a part of one.
+    """
+    if operation is None or operation.job_id != job.job_id:
+        return None
+    said = states.OPERATION_STATES.get(job.status)
+    declined = operation.state is OperationState.DECLINED and said is OperationState.ERROR
+    return operation.state is said or declined
 
 
 def obstacle(job: ClusterJob, backend: Backend, operation: Operation | None) -> str:

@@ -282,6 +282,13 @@ def list_newest(session: Session, backends: Sequence[Backend]) -> list[Compariso
     return found
 
 
+def pools_compared(session: Session) -> dt.datetime | None:
+    """When pools were last compared with what uses them; one statement."""
+    return session.scalar(
+        sa.select(sa.func.max(ReconcileRun.taken)).where(ReconcileRun.backend_id.is_(None))
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class FindingRow:
     """A finding as lists show it."""

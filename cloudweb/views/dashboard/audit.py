@@ -121,6 +121,8 @@ def link_to(request: Request, entry: AuditEntry) -> str:
         query = {"flavor": entry.target_id}
         flavor: str = request.route_path("admin.flavor", _query=query)
         return flavor
+    if route == "admin.letter" and not allows(request.identity.role, Permission.QUEUE_VIEW):
+        return ""
     if route is None or not _ID.get(entry.target_kind, _NUMBER).fullmatch(entry.target_id):
         return ""
     path: str = request.route_path(route, id=entry.target_id)

@@ -148,6 +148,7 @@ def show(request: Request) -> Response:
         backend=row.backend,
         operation=operation,
         obstacle=job_cancels.obstacle(row.job, row.backend, operation),
+        agrees=job_cancels.agrees(row.job, operation),
         way=job_retries.find_way(request.db, row.job, row.backend),
         steps=_steps(raw) if raw else (),
         raw=orjson.dumps(raw, option=orjson.OPT_INDENT_2).decode() if raw else "",

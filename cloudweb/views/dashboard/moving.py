@@ -91,6 +91,8 @@ def _preview(
     follows = [f"{_vms(done)} moved{stays}."]
     if down:
         follows.append(f"{_vms(down)} shut down for it, and started on another node.")
+    if done:
+        follows.append("That is how it looks by the last figures, no promise: Ganeti decides.")
     return Preview(
         title=f"{WORDS[verb]} {subject}",
         verb=WORDS[verb],

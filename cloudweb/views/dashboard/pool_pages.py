@@ -5,7 +5,7 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import audit, pool_care, pool_lists, pool_maps, pools
+from cloudweb.domain import audit, pool_care, pool_lists, pool_maps, pools, reconcile
 from cloudweb.domain.pool_lists import PoolRow
 from cloudweb.models import Pool, PoolKind, PoolUse, PoolValue
 from cloudweb.security import Permission
@@ -151,6 +151,7 @@ def show(request: Request) -> Response:
         found=found,
         missed=missed,
         held=PoolUse.HELD,
+        compared=reconcile.pools_compared(request.db),
         checked=checked,
         findings=pool_care.check(request.db, pool_id=pool.id) if checked else [],
         history=audit.list_for(request.db, "pool", pool.id),

@@ -66,7 +66,7 @@ LETTERS = Listing(
 )
 
 
-@view_config(route_name="admin.queues", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+@view_config(route_name="admin.queues", request_method="GET", permission=Permission.QUEUE_VIEW)
 def index(request: Request) -> Response:
     """GET /admin/queues: the queues, then the newest dead letters that wait."""
     pause = consumers.find_pause(request.db)
@@ -165,9 +165,9 @@ def resume(request: Request) -> Response:
     return acts.respond(request, make, do)
 
 
-@view_config(route_name="admin.letters", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+@view_config(route_name="admin.letters", request_method="GET", permission=Permission.QUEUE_VIEW)
 @view_config(
-    route_name="admin.letters.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
+    route_name="admin.letters.export", request_method="GET", permission=Permission.QUEUE_VIEW
 )
 def index_letters(request: Request) -> Response:
     """GET /admin/queues/letters, .csv, .json: also what was applied or dropped."""
@@ -181,7 +181,7 @@ def index_letters(request: Request) -> Response:
     )
 
 
-@view_config(route_name="admin.letter", request_method="GET", permission=Permission.DASHBOARD_VIEW)
+@view_config(route_name="admin.letter", request_method="GET", permission=Permission.QUEUE_VIEW)
 def show(request: Request) -> Response:
     """GET /admin/queues/letters/{id}."""
     letter = dead_letters.get(request.db, int(request.matchdict["id"]))

@@ -137,4 +137,4 @@ def test_a_pool_says_how_many_of_its_values_are_wrong(
     assert (wrong[pool.id], wrong[sound.id]) == (2, 0)
     assert [row["id"] for row in app.get("/admin/pools.json?filter=wrong>0").json] == [pool.id]
     assert "2 values" in app.get("/admin/pools")
-    assert "nothing, as last compared" in app.get(f"/admin/pools/{sound.id}")
+    assert "nothing, as compared" in app.get(f"/admin/pools/{sound.id}")

@@ -296,9 +296,11 @@ def test_the_job_of_an_operation_is_retried_as_that(
     sign_in(Role.OPERATOR)
     page = f"/admin/jobs/{backend.name}/9"
     assert f"Operation {ours.id}, of which it is, goes on." in app.get(page)
+    assert "differs from the job" in app.get(page)
     with unit_of_work(sessions) as session:
         row = session.get_one(Operation, ours.id)
         row.state, row.finished = OperationState.CANCELED, utc_now()
+    assert "differs from the job" not in app.get(page)
     assert f"operation {ours.id}" in retried(app, page)
     assert newest(sessions).retry_of_id == ours.id
     assert app.get(page).html.find("a", string=f"operation {newest(sessions).id}")

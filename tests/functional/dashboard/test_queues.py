@@ -87,6 +87,19 @@ def test_an_operator_tries_again_and_drops(
     assert state_of(sessions, bad) == (LetterState.DROPPED, 2)
 
 
+@pytest.mark.parametrize("role", [Role.HELPDESK, Role.FLAVOR_MANAGER])
+def test_whom_messages_are_not_for_is_told_of_them_and_led_nowhere(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, role: Role
+) -> None:
+    letter_id = bury(sessions, b"{")
+    sign_in(role)
+    assert "1 message could not be applied" in app.get("/admin/").html.text.replace("\n", " ")
+    for page in ("/admin/", "/admin/operations", "/admin/audit"):
+        assert "/admin/queues" not in app.get(page)
+    for path in ("", "/letters", "/letters.csv", f"/letters/{letter_id}"):
+        assert "viewer" in app.get(f"/admin/queues{path}", status=403)
+
+
 @pytest.mark.parametrize("verb", ["retry", "drop"])
 def test_a_viewer_and_a_forger_decide_nothing(
     app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, verb: str

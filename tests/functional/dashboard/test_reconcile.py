@@ -331,3 +331,17 @@ def test_comparing_is_asked_for_and_done_by_the_worker(
     assert "To be compared" in page
     with unit_of_work(sessions, write=False) as session:
         assert session.query(ReconcileRun).count() == 2, "of one cluster, and of the pools"
+
+
+def test_how_much_was_compared_and_what_could_not_be_is_said(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    backend, away = make_backend(), make_backend()
+    with unit_of_work(sessions) as session:
+        row = session.get_one(Backend, backend.id)
+        reconcile.keep(session, row, taken=utc_now(), found=[], compared=312)
+        session.add(ReconcileRun(backend_id=away.id, error="Connection refused"))
+    sign_in(Role.VIEWER)
+    said = " ".join(app.get("/admin/reconcile").html.main.text.split())
+    assert "No differences were found among 312 instances of 1 cluster." in said
+    assert f"1 of 2 clusters could not be compared: {away.name}." in said
