@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 from cloudweb import faults
 from cloudweb.domain import sides, states
 from cloudweb.domain.filters import Field, Fields
+from cloudweb.domain.server_cards import CardField, first, list_cards
 from cloudweb.models import (
     MAX_ID,
     OPEN_STATES,
     Backend,
     Flavor,
+    Network,
     Nic,
     Operation,
     OperState,
@@ -34,13 +36,13 @@ class ServerRow:
     ipv4: str | None
     open_operation: str | None
     """The opcode of the oldest operation still to be done on it."""
+    cards: Sequence[Nic] = ()
+    """Its cards with their networks, where they were asked for."""
 
     @property
     def status(self) -> states.ApiStatus:
         return states.api_status(self.server)
 
-
-_FIRST_NIC = sa.select(Nic.ipv4).where(Nic.server_id == Server.id, Nic.index == 0).scalar_subquery()
 
 FIELDS = Fields(
     id=Server.id,
@@ -64,11 +66,16 @@ FIELDS = Fields(
     suspended=Server.suspended,
     locked=Server.locked,
     differs=Field.of(sides.differs(), nullable=False),
-    ipv4=Field.of(_FIRST_NIC, nullable=True),
+    ipv4=CardField.over(Nic.ipv4),
+    ipv6=CardField.over(Nic.ipv6),
+    mac=CardField.over(Nic.mac),
+    network=CardField.over(Network.name),
+    network_id=CardField.over(Nic.network_id),
 )
 """What servers are filtered and sorted by; memory in MiB, disk in GiB.
 
-``differs``: whether the newest comparison found it otherwise; ``ipv4`` is of the first card.
+``differs``: whether the newest comparison found it otherwise. Addresses and networks are those of
+any of its cards.
 """
 
 
@@ -86,13 +93,19 @@ def rows() -> sa.Select[Any]:
             User.email,
             Backend.name,
             Flavor,
-            _FIRST_NIC,
+            first(Nic.ipv4),
             oldest_open.scalar_subquery(),
         )
         .join(User, Server.user_id == User.id)
         .join(Backend, Server.backend_id == Backend.id)
         .join(Flavor, Server.flavor_id == Flavor.id)
     )
+
+
+def with_cards(session: Session, found: Sequence[ServerRow]) -> Sequence[ServerRow]:
+    """The same rows with their cards; one statement."""
+    cards = list_cards(session, [row.server.id for row in found])
+    return [dataclasses.replace(row, cards=cards[row.server.id]) for row in found]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

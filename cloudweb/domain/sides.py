@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -9,12 +10,16 @@ from sqlalchemy.orm import Session
 from cloudweb.domain.differences import Standing
 from cloudweb.models import Drift, Finding, FindingState, Flavor, ReconcileRun, Server
 
-_ASPECTS = {
+_ASPECTS: Mapping[str, tuple[Drift, ...]] = {
     "Instance": (Drift.STALE,),
     "State": (Drift.STATE, Drift.BUILD),
     "Network cards": (Drift.NICS,),
     "CPUs and memory": (Drift.FLAVOR,),
+    "Disks": (),
+    "Node": (),
 }
+_NOT_COMPARED = ("Disks",)
+"""What comparisons do not look at. (The node is the cluster's own word, whenever it is heard.)"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ def of(session: Session, server: Server, flavor: Flavor, cards: int) -> Sides:
         "State": server.state.value,
         "Network cards": str(cards),
         "CPUs and memory": f"{flavor.cpu} CPU{'s' if flavor.cpu != 1 else ''}, {flavor.ram_mb} MiB",
+        "Disks": f"{flavor.disk_gb} GiB, {flavor.disk_template}",
+        "Node": server.node or "not known",
     }
     # What has moved since was not compared as it is now.
     known = taken is not None and (server.updated <= taken or bool(found))
@@ -78,6 +85,6 @@ def _side(aspect: str, ours: str, found: dict[Drift, Finding], *, known: bool) -
         if kind in found:
             standing = Standing.MISSING if kind is Drift.STALE else Standing.DIFFERENT
             return Side(aspect, ours, found[kind].theirs, standing)
-    if not known or (Drift.STALE in found):
+    if not known or Drift.STALE in found or aspect in _NOT_COMPARED:
         return Side(aspect, ours, "", Standing.UNKNOWN)
     return Side(aspect, ours, ours, Standing.SAME)

@@ -162,6 +162,7 @@ def includeme(config: Configurator) -> None:
         "verb": states.verb,
         "image_state": states.image_state,
         "explain": states.explain,
+        "whereabouts": states.whereabouts,
         "number": figures.number,
         "plural": figures.plural,
         "runs": figures.runs,

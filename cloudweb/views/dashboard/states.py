@@ -179,6 +179,23 @@ def verb(opcode: str) -> str:
     return _VERBS.get(opcode, opcode)
 
 
+_WHEREABOUTS = {
+    "drbd": "on its node, and mirrored on a second one",
+    "plain": "on its node alone",
+    "file": "in a file on its node alone",
+    "sharedfile": "in a file that all nodes of the cluster share",
+    "blockdev": "on a device that all nodes of the cluster share",
+    "ext": "on storage outside the cluster",
+    "rbd": "on storage outside the cluster (RBD)",
+    "gluster": "on storage outside the cluster (Gluster)",
+}
+
+
+def whereabouts(template: str) -> str:
+    """Where a disk of this template is; an en dash where that is not known."""
+    return _WHEREABOUTS.get(template.partition("_")[0], "\N{EN DASH}")
+
+
 _ERRORS = {
     "insufficient_resources": "The cluster has no room for it. A new server goes to the next"
     " cluster by itself; for anything else asking again helps once there is more.",

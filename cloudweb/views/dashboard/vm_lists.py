@@ -1,6 +1,6 @@
 """VMs: finding servers, whoever owns them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyramid.request import Request
@@ -16,6 +16,12 @@ from cloudweb.views.dashboard.lists import Column, Listing
 
 _STATES = {"ACTIVE": "Active", "STOPPED": "Stopped", "BUILD": "Building", "ERROR": "Error"}
 
+
+def _of_cards(name: str) -> Callable[[ServerRow], str]:
+    """What all of a server's cards have of this, with spaces between."""
+    return lambda row: " ".join(filter(None, (getattr(card, name) for card in row.cards)))
+
+
 VMS = Listing(
     name="vms",
     title="VMs",
@@ -24,6 +30,7 @@ VMS = Listing(
     fields=server_lists.FIELDS,
     rows=server_lists.rows,
     row=ServerRow,
+    enrich=lambda _request, session, rows: server_lists.with_cards(session, rows),
     key=lambda row: row.server.id,
     search=(Server.name, Server.instance_name, User.email),
     hint="name, instance, owner or id",
@@ -41,7 +48,10 @@ VMS = Listing(
         Column("owner", "Owner", lambda row: row.owner, "name"),
         Column("backend", "Backend", lambda row: row.backend_name, "name"),
         Column("flavor", "Flavor", lambda row: row.flavor.name),
-        Column("ipv4", "Address", lambda row: row.ipv4),
+        Column("ipv4", "IPv4", _of_cards("ipv4")),
+        Column("ipv6", "IPv6", _of_cards("ipv6")),
+        Column("mac", "MAC", _of_cards("mac")),
+        Column("network", "Networks", lambda row: " ".join(c.network.name for c in row.cards)),
         Column("node", "Node", lambda row: row.server.node, "name"),
         Column("suspended", "Suspended", lambda row: "yes" if row.server.suspended else "no"),
         Column("locked", "Locked", lambda row: "yes" if row.server.locked else "no"),

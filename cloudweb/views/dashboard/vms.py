@@ -14,6 +14,7 @@ from cloudweb.domain import (
     forms,
     locks,
     operation_lists,
+    server_cards,
     server_lists,
     server_views,
     servers,
@@ -46,6 +47,7 @@ def _show(request: Request, *, status: int = 200, error: str = "") -> Response:
     row = server_lists.get_row(request.db, _id(request))
     recent = operation_lists.list_recent(request.db, server_id=row.server.id, limit=_RECENT)
     [view] = server_views.load(request.db, [row.server.id])
+    cards = server_cards.list_cards(request.db, [row.server.id])[row.server.id]
     backend = fleet.get(request.db, row.server.backend_id)
     return pages.show_live(
         request,
@@ -58,9 +60,10 @@ def _show(request: Request, *, status: int = 200, error: str = "") -> Response:
         tabs=VM_TABS,
         shown=_FEW,
         view=view,
+        cards=cards,
         recent=recent,
         obstacles=_obstacles(row, recent, backend),
-        sides=sides.of(request.db, row.server, row.flavor, len(view.nics)),
+        sides=sides.of(request.db, row.server, row.flavor, len(cards)),
         history=audit.list_for(request.db, "server", row.server.id, limit=_FEW),
         error=error,
         # It stays while the VM does: what refreshes itself is the same until something moves.

@@ -43,7 +43,7 @@ def _sides(page: Any) -> dict[str, tuple[str, ...]]:
 def test_a_vm_is_shown_from_both_sides_with_the_differences_marked(
     app: webtest.TestApp, sign_in: Callable, make_server: Callable, sessions: SessionFactory
 ) -> None:
-    server = make_server(instance_name="snf-1")
+    server = make_server(instance_name="snf-1", node="node7")
     sign_in(Role.VIEWER)
     url = f"/admin/vms/{server.id}"
     assert "was not compared with our records yet" in app.get(url)
@@ -52,6 +52,8 @@ def test_a_vm_is_shown_from_both_sides_with_the_differences_marked(
     assert told["State"] == ("STARTED", "not running", "Differs")
     assert told["Instance"] == ("snf-1", "snf-1", "Same")
     assert told["Network cards"][2] == "Differs"
+    assert told["Disks"][2] == "Unknown"
+    assert told["Node"] == ("node7", "node7", "Same")
     _compare(sessions, server.backend_id)
     told = _sides(app.get(url))
     assert told["Instance"] == ("snf-1", "no instance", "Missing")
