@@ -177,7 +177,9 @@ def _jobs(session: Any, servers: list[Server], backends: list[Any]) -> dict[str,
     failed.detail, failed.steps, failed.read_status = _STEPS, 2, "error"
     failed.error, failed.error_class = "The node is not drained", "wrong_state"
     canceled = session.get(ClusterJob, (backends[0].id, 88_119))
-    canceled.detail = '{"ops": [{"OP_ID": "OP_INSTANCE_STARTUP", "force": true}]}'
+    canceled.detail = """{"id": 88119, "status": "canceled",
+"ops": [{"OP_ID": "OP_INSTANCE_STARTUP", "instance_name": "web4.example.org", "force": true}]}"""
+    canceled.server_id = None
     for backend in backends:
         backend.jobs_read = now
         session.merge(backend)
@@ -187,6 +189,7 @@ def _jobs(session: Any, servers: list[Server], backends: list[Any]) -> dict[str,
         "jobs-none": "/admin/jobs?status=canceling&ours=yes",
         "job": f"{first}/88121",
         "job-cancel": f"{first}/88115/cancel",
+        "job-canceled": f"{first}/88119",
         "job-retry": f"{first}/88119/retry",
     }
 

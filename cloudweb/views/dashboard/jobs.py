@@ -290,7 +290,8 @@ def _after_retrying(row: JobRow, way: job_retries.Way) -> Sequence[str]:
         more = ", ".join(way.left_out)
         rest = (f"What else the job was given is not passed on: {more}.",) if more else ()
         return (f"{said} hold.", *rest)
-    same = ", ".join((row.job.opcode, *(f"{key} {way.given[key]}" for key in sorted(way.given))))
+    given = (key if value is True else f"{key} {value}" for key, value in sorted(way.given.items()))
+    same = ", ".join((row.job.opcode, *given))
     return (
         f"The worker gives {row.backend.name} the same again, as a new job: {same}.",
         "It is about none of our servers: nothing is known here of what else would follow.",

@@ -57,11 +57,11 @@ LETTERS = Listing(
         Column("backend", "Backend", lambda letter: letter.cluster, "name"),
         Column("event", "Event", lambda letter: letter.event, "name"),
         Column("kind", "Kind of error", lambda letter: letter.kind, "name"),
+        Column("reason", "Why", lambda letter: letter.reason, "prose"),
         Column("tries", "Tries", lambda letter: letter.tries, "n"),
         Column("tried", "Last tried", lambda letter: letter.tried),
-        Column("reason", "Why", lambda letter: letter.reason, "prose"),
     ),
-    shown=("state", "received", "routing_key", "backend", "event", "kind", "reason", "tries"),
+    shown=("state", "received", "routing_key", "backend", "event", "reason", "tries"),
     nothing="No message is here that could not be applied.",
 )
 

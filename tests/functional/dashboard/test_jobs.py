@@ -251,7 +251,7 @@ def test_what_failed_on_anothers_instance_is_given_to_the_cluster_again_once(
     given = {"instance_name": "web1", "timeout": 60, "force": False, "no_remember": True}
     page = failed(backend, "OP_INSTANCE_SHUTDOWN", "web1", **given)
     sign_in(Role.OPERATOR)
-    assert "no_remember True, timeout 60" in app.get(page).click("Retry as new…")
+    assert "OP_INSTANCE_SHUTDOWN, no_remember, timeout 60." in app.get(page).click("Retry as new…")
     stale = app.get(f"{page}/retry").forms["act"]
     assert "There is memory again." in retried(app, page)
     made = newest(sessions)
