@@ -61,7 +61,7 @@ def actions(sessions: SessionFactory) -> list[tuple[str, str]]:
 
 
 def pressed(page: Any) -> Any:
-    """What follows when Refresh is pressed on a backend's page."""
+    """What follows when Refresh figures is pressed on a backend's page."""
     form = next(f for f in page.forms.values() if f.action.endswith("/refresh"))
     return form.submit(status=303).follow()
 
