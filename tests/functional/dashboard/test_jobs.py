@@ -348,6 +348,7 @@ def test_what_did_not_fail_or_is_not_asked_or_moves_servers_of_ours_is_not_retri
     keep(away, report(1, "error"), report(2, "success"), report(3, "error", steps=2))
     sign_in(Role.OPERATOR)
     assert "Servers of ours are on this node" in app.get(page)
+    assert app.get(page).html.find("a", string="Node n1")["href"].endswith("/nodes/n1")
     assert "is offline" in app.get(f"/admin/jobs/{away.name}/1")
     assert "Retry as new" not in app.get(f"/admin/jobs/{away.name}/2")
     assert "It did not fail." in app.get(f"/admin/jobs/{away.name}/2/retry")
