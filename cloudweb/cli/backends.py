@@ -18,7 +18,7 @@ from cloudweb.cli.door import (
 )
 from cloudweb.cli.late import LateGroup
 from cloudweb.cli.lists import Wanted
-from cloudweb.domain import fleet, fleet_lists
+from cloudweb.domain import fleet, fleet_lists, removals
 from cloudweb.models import Backend, Server
 
 COLUMNS = {
@@ -233,20 +233,26 @@ def _tell(door: Door, session: Session, row: Backend, notice: Any) -> None:
 def remove(door: Door, key: str, reason: str, dry_run: bool, as_json: bool) -> None:
     """Forget a cluster that nothing of ours is on; it is not contacted.
 
-    It must be drained or offline, without servers and open operations. Networks of ours that are
+    It must be drained, without servers and open operations. Networks of ours that are
     still there are named; they have to be removed with gnt-network.
     """
     if dry_run:
         with door.reading() as session:
             row = fleet.by_key(session, key)
-            in_the_way = fleet.list_in_the_way(session, row)
-        said = f"In the way: {', '.join(in_the_way)}." if in_the_way else "Nothing is in the way."
-        printing.done(said, {"name": row.name, "in_the_way": in_the_way}, as_json=as_json)
+            in_the_way = removals.list_in_the_way(session, row)
+        said = (
+            f"In the way: {removals.words(in_the_way)}." if in_the_way else "Nothing is in the way."
+        )
+        printing.done(
+            said,
+            {"name": row.name, "in_the_way": [str(each) for each in in_the_way]},
+            as_json=as_json,
+        )
         return
     with door.changing() as session:
         row = fleet.by_key(session, key)
         name = row.name
-        left = fleet.remove(session, door.identity, row, reason=reason)
+        left = removals.remove(session, door.identity, row, reason=reason)
     said = f"{name} is removed." + (f" Networks left there: {', '.join(left)}." if left else "")
     printing.done(said, {"id": row.id, "name": name, "networks_left": left}, as_json=as_json)
 

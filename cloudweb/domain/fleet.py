@@ -1,4 +1,4 @@
-"""The clusters: adding, draining, refreshing and removing them, and how full they are."""
+"""The clusters: adding, draining and refreshing them, and how full they are."""
 
 import dataclasses
 import datetime as dt
@@ -14,14 +14,8 @@ from cloudweb.domain.identity import Identity
 from cloudweb.domain.nodes import NodeReport
 from cloudweb.models import (
     MAX_BACKENDS,
-    OPEN_STATES,
     Backend,
-    BackendNetwork,
-    BackendPin,
-    ClusterJob,
     EventSource,
-    Network,
-    Operation,
     OperState,
     Server,
     utc_now,
@@ -217,7 +211,7 @@ def _set(
     reason: str,
     **said: str,
 ) -> bool:
-    verb, reason = _VERBS[flag, value], _line(reason)
+    verb, reason = _VERBS[flag, value], one_line(reason)
     if verb in _EXPLAINED and not reason:
         raise faults.BadRequest("A reason is required.", details={"reason": "Say why."})
     session.flush()  # a refresh would undo what was changed before
@@ -237,7 +231,7 @@ def _set(
     return True
 
 
-def _line(reason: str) -> str:
+def one_line(reason: str) -> str:
     """A reason as it is kept. Raises BadRequest."""
     reason = reason.strip()
     if len(reason) > 255 or any(ord(c) < 32 for c in reason):
@@ -246,69 +240,6 @@ def _line(reason: str) -> str:
             details={"reason": "One line of at most 255 characters."},
         )
     return reason
-
-
-def list_in_the_way(session: Session, backend: Backend) -> list[str]:
-    """What keeps a backend from being removed, a sentence each; none: it can be."""
-    here = Server.backend_id == backend.id
-    counted = {
-        "servers": sa.select(sa.func.count()).select_from(Server).where(here, ~Server.deleted),
-        "open operations": sa.select(sa.func.count())
-        .select_from(Operation)
-        .where(Operation.backend_id == backend.id, Operation.state.in_(OPEN_STATES)),
-        "networks for it alone": sa.select(sa.func.count())
-        .select_from(Network)
-        .where(Network.backend_id == backend.id, ~Network.deleted),
-        "pinned users": sa.select(sa.func.count())
-        .select_from(BackendPin)
-        .where(BackendPin.backend_id == backend.id),
-    }
-    found = [(session.scalar(query), what) for what, query in counted.items()]
-    said = [f"{count} {what}" for count, what in found if count]
-    if not backend.drained and not backend.offline:
-        said.append("it takes new servers")
-    return said
-
-
-def list_networks(session: Session, backend: Backend) -> list[str]:
-    """Networks of ours that are on a cluster, by their names there."""
-    query = (
-        sa.select(BackendNetwork.name)
-        .join(Network, Network.id == BackendNetwork.network_id)
-        .where(BackendNetwork.backend_id == backend.id, ~Network.deleted)
-    )
-    return list(session.scalars(query.order_by(BackendNetwork.id)))
-
-
-def remove(session: Session, identity: Identity, backend: Backend, *, reason: str) -> list[str]:
-    """Forget a cluster; the names of networks of ours that stay on it.
-
-    Its number and name are free again. Raises Conflict, which says what is in the way.
-    """
-    session.flush()  # a refresh would undo what was changed before
-    session.refresh(backend, with_for_update=True)
-    reason = _line(reason)
-    in_the_way = list_in_the_way(session, backend)
-    if in_the_way:
-        raise faults.Conflict(f"{backend.name} cannot be removed: {', '.join(in_the_way)}.")
-    left = list_networks(session, backend)
-    session.execute(sa.delete(BackendNetwork).where(BackendNetwork.backend_id == backend.id))
-    session.execute(sa.delete(ClusterJob).where(ClusterJob.backend_id == backend.id))
-    nodes.keep(session, backend, ())
-    audit.record(
-        session,
-        identity,
-        "backend:remove",
-        "backend",
-        backend.id,
-        reason=reason,
-        name=backend.name,
-        left=left,
-    )
-    backend.name = f"{backend.name} (removed, {backend.id})"[-128:]
-    backend.number, backend.password_sealed = None, ""  # type: ignore[assignment]
-    backend.offline, backend.drained, backend.removed = True, True, utc_now()
-    return left
 
 
 def ask_refresh(session: Session, identity: Identity, backend: Backend) -> bool:

@@ -17,6 +17,7 @@ from cloudweb.domain import (
     pool_reverses,
     promoted,
     registration,
+    removals,
     saved_views,
     servers,
     states,
@@ -85,7 +86,7 @@ def _added_left(session: Session, step: Step) -> object:
     backend = lock_row(session, Backend, Backend.id == step.id)
     if backend is None:
         return None
-    there = [backend.url, backend.username, *fleet.list_in_the_way(session, backend)]
+    there = [backend.url, backend.username, *map(str, removals.list_in_the_way(session, backend))]
     return drains.token(backend), backend.removed is None, there
 
 
@@ -246,7 +247,7 @@ REVERSES: Mapping[str, Reverse] = {
     "backend:add": Reverse(
         "backend:manage",
         _added_left,
-        lambda session, identity, step: fleet.remove(
+        lambda session, identity, step: removals.remove(
             session, identity, fleet.get(session, step.id), reason=identity.reason
         ),
         "It is removed again.",

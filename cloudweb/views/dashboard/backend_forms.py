@@ -9,10 +9,11 @@ from pyramid.view import view_config
 
 from cloudweb import faults
 from cloudweb.backend.target import Target
-from cloudweb.domain import fleet, operator_networks
+from cloudweb.domain import fleet, operator_networks, removals
+from cloudweb.domain.removals import Holding, InTheWay
 from cloudweb.models import MAX_BACKENDS, Backend, EventSource, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts, states
+from cloudweb.views.dashboard import acts, figures, states
 from cloudweb.views.dashboard.acts import Field, Kind, Preview
 
 _EVENTS = (
@@ -210,6 +211,21 @@ def edit(request: Request) -> Response:
     return acts.respond(request, make, do)
 
 
+def _where(request: Request, backend: Backend, each: InTheWay) -> str:
+    """Where what is in the way is looked at, or done away with."""
+    here: dict[str, str] = {"backend": backend.name}
+    path: str = {
+        Holding.SERVERS: request.route_path("admin.backend.vms", id=backend.id),
+        Holding.OPERATIONS: request.route_path("admin.operations", _query={**here, "open": "yes"}),
+        Holding.NETWORKS: request.route_path(
+            "admin.networks", _query={"filter": f"backend={backend.name}"}
+        ),
+        Holding.PINNED: request.route_path("admin.backend", id=backend.id, _anchor="pinned"),
+        Holding.OPEN: request.route_path("admin.backend.drain", id=backend.id),
+    }[each.what]
+    return path
+
+
 @view_config(
     route_name="admin.backend.remove",
     request_method=("GET", "POST"),
@@ -220,31 +236,37 @@ def remove(request: Request) -> Response:
 
     def make() -> Preview:
         preview, backend = _one(request, "Remove")
-        in_the_way = fleet.list_in_the_way(request.db, backend)
-        left = fleet.list_networks(request.db, backend)
+        in_the_way = removals.list_in_the_way(request.db, backend)
+        left = removals.list_networks(request.db, backend)
         follows = [
             "It is forgotten here, and not contacted for it. Its history stays in the audit.",
             "Its name and number can be given to another.",
         ]
         if left:
             follows.append(
-                f"Networks of ours stay on it: {', '.join(left)}. Remove them there with"
-                " gnt-network."
+                f"What Ganeti has of {figures.plural(len(left), 'network')} of ours stays there, as"
+                " it is not contacted: they are named above. Who goes on with that cluster removes"
+                " them with gnt-network disconnect and gnt-network remove."
             )
         return dataclasses.replace(
             preview,
             follows=follows,
-            obstacle=f"In the way: {', '.join(in_the_way)}." if in_the_way else "",
+            obstacle=f"In the way: {removals.words(in_the_way)}." if in_the_way else "",
+            part="removing",
+            values={
+                "in_the_way": [(each, _where(request, backend, each)) for each in in_the_way],
+                "networks": left,
+            },
             danger=True,
             phrase=f"remove {backend.name}",
             reason="required",
-            versions=left,
+            versions=[network.name for network in left],
             command=f"cloudweb backend remove {backend.name} --reason …",
         )
 
     def do(_preview: Preview, reason: str, _form: SentForm) -> str:
         backend = fleet.get(request.db, int(request.matchdict["id"]))
-        fleet.remove(request.db, request.identity, backend, reason=reason)
+        removals.remove(request.db, request.identity, backend, reason=reason)
         path: str = request.route_path("admin.backends")
         return path
 

@@ -18,6 +18,7 @@ from cloudweb.domain import (
     forms,
     nodes,
     operation_lists,
+    removals,
 )
 from cloudweb.domain.capacity import Span
 from cloudweb.domain.fleet_lists import BackendRow
@@ -135,6 +136,7 @@ def show(request: Request) -> Response:
         flavors=[(f, _fit(backend, f), capacity.count_fitting(backend, f)) for f in wanted],
         holds=capacity.holds(request.db, backend),
         compared=compared,
+        in_the_way=_in_the_way(request, backend),
         points=points,
         span=span,
         spans=charts.SPANS,
@@ -145,6 +147,14 @@ def show(request: Request) -> Response:
         recent=recent,
         done=request.GET.get("done", ""),
     )
+
+
+def _in_the_way(request: Request, backend: Backend) -> str:
+    """Why it cannot be removed now, for whoever may; empty when it can."""
+    if not allows(request.identity.role, Permission.BACKEND_REMOVE):
+        return ""
+    in_the_way = removals.list_in_the_way(request.db, backend)
+    return f"In the way: {removals.words(in_the_way)}." if in_the_way else ""
 
 
 def _fit(backend: Backend, flavor: Any) -> str:

@@ -12,7 +12,7 @@ from cloudweb.models import OPEN_STATES, Network, NetworkKind, NetworkState, Sen
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, lists, pages
 from cloudweb.views.dashboard.acts import Preview
-from cloudweb.views.dashboard.figures import share
+from cloudweb.views.dashboard.figures import plural, share
 from cloudweb.views.dashboard.lists import Column, Listing
 
 _RECENT = 10
@@ -97,6 +97,8 @@ def show(request: Request) -> Response:
         word=lambda place: word(network, place),
         recent=recent,
         history=audit.list_for(request.db, "network", network.id),
+        not_drained="" if network.public else _NOT_DRAINED,
+        not_removed=_not_removed(row),
     )
 
 
@@ -146,13 +148,25 @@ def _back(request: Request) -> str:
     return path
 
 
+_NOT_DRAINED = "Only public networks are drained: new servers get no other by themselves."
+
+
+def _not_removed(row: NetworkRow) -> str:
+    """Why it cannot be removed now; empty when it can."""
+    if row.network.public and not row.network.drained:
+        return "Drain it first: new servers get cards on it."
+    if row.network.public and row.servers:
+        return f"{plural(row.servers, 'server')} {'is' if row.servers == 1 else 'are'} on it."
+    return ""
+
+
 def _drain(request: Request, *, drained: bool) -> Response:
     def make() -> Preview:
         verb = "Drain" if drained else "Undrain"
         preview, row = _preview(request, verb)
         network, obstacle = row.network, preview.obstacle
         if not network.public:
-            obstacle = "Only public networks are drained: new servers get no other by themselves."
+            obstacle = _NOT_DRAINED
         elif network.drained is drained:
             obstacle = "It is drained already." if drained else "It is not drained."
         return dataclasses.replace(
@@ -233,11 +247,7 @@ def remove(request: Request) -> Response:
 
     def make() -> Preview:
         preview, row = _preview(request, "Remove")
-        network, obstacle = row.network, preview.obstacle
-        if network.public and not network.drained:
-            obstacle = "Drain it first: new servers get cards on it."
-        elif network.public and row.servers:
-            obstacle = f"{row.servers} servers are on it."
+        network, obstacle = row.network, preview.obstacle or _not_removed(row)
         return dataclasses.replace(
             preview,
             follows=(

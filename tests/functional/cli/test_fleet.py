@@ -122,9 +122,9 @@ def test_a_cluster_with_servers_is_not_removed(
 
     said = cli.refusal("backend", "remove", backend.id)
 
-    assert said == f"{backend.name} cannot be removed: 1 servers, it takes new servers."
+    assert said == f"{backend.name} cannot be removed: 1 server, it is not drained."
     shown = cli.json("backend", "remove", backend.id, "--dry-run")
-    assert shown["in_the_way"] == ["1 servers", "it takes new servers"]
+    assert shown["in_the_way"] == ["1 server", "it is not drained"]
 
 
 def test_a_removed_cluster_frees_its_number_and_its_name(

@@ -6,12 +6,23 @@ from typing import Any
 import sqlalchemy as sa
 import webtest
 
-from cloudweb.domain import fleet
+from cloudweb.domain import fleet, identity, placement, servers
 from cloudweb.domain.fleet import ClusterReport
-from cloudweb.models import Backend, Role, SessionFactory, unit_of_work
+from cloudweb.models import (
+    Backend,
+    BackendNetwork,
+    Network,
+    NetworkKind,
+    NetworkState,
+    Role,
+    SessionFactory,
+    unit_of_work,
+    utc_now,
+)
 from cloudweb.sealing import Sealer
 
 Make = Callable[..., Any]
+CLI = identity.system("cli")
 
 
 def backends(sessions: SessionFactory) -> list[Backend]:
@@ -118,7 +129,16 @@ def test_only_an_administrator_removes_a_backend_that_nothing_is_on(
     sign_in(Role.OPERATOR)
     app.get(path, status=403)
     sign_in(Role.ADMIN)
-    assert "In the way: 1 servers, it takes new servers." in app.get(path)
+    page = app.get(path)
+    assert "In the way: 1 server, it is not drained." in page
+    links = {link.text: link["href"] for link in page.html.select("main section li a")}
+    assert list(links) == ["1 server", "It is not drained"]
+    assert str(server.id) in app.get(links["1 server"])
+    app.get(links["It is not drained"], status=200)
+    page = app.get(f"/admin/backends/{server.backend_id}")
+    button = page.html.find("button", string="Remove…")
+    assert button["aria-disabled"] == "true"
+    assert "In the way: 1 server" in page.html.find(id=button["aria-describedby"]).text
     with unit_of_work(sessions) as session:
         session.get_one(type(server), server.id).deleted = True
         session.get_one(Backend, server.backend_id).drained = True
@@ -128,3 +148,61 @@ def test_only_an_administrator_removes_a_backend_that_nothing_is_on(
     form["phrase"] = f"remove {backends(sessions)[0].name}"
     form.submit(status=303)
     assert backends(sessions)[0].removed is not None
+
+
+def test_one_that_is_offline_is_drained_before_it_is_removed_and_leaves_its_networks(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    backend = make_backend(offline=True)
+    made = {"state": NetworkState.ACTIVE, "updated": utc_now(), "backend_id": backend.id}
+    with unit_of_work(sessions) as session:
+        how = {"kind": NetworkKind.CUSTOM, "mode": "bridged", "link": "br0"}
+        network = Network(name="office", public=True, cidr="10.9.0.0/28", **how)
+        session.add(network)
+        session.flush()
+        session.add(BackendNetwork(network_id=network.id, name="snf-net-9", **made))
+    sign_in(Role.ADMIN)
+    path = f"/admin/backends/{backend.id}/remove"
+    assert "In the way: it is not drained." in app.get(path)
+    with unit_of_work(sessions) as session:
+        session.get_one(Backend, backend.id).drained = True
+    page = app.get(path)
+    assert page.html.find("a", string="snf-net-9")["href"] == f"/admin/networks/{network.id}"
+    assert "1 network of ours stays there" in page
+    form = page.forms["act"]
+    form["reason"], form["phrase"] = "Sold.", f"remove {backend.name}"
+    form.submit(status=303)
+    assert backends(sessions)[0].removed is not None
+    with unit_of_work(sessions, write=False) as session:
+        assert session.query(BackendNetwork).count() == 0
+        assert not session.get_one(Network, network.id).deleted
+
+
+def test_all_that_is_in_the_way_is_counted_and_leads_there(
+    app: webtest.TestApp,
+    sign_in: Make,
+    sessions: SessionFactory,
+    make_server: Make,
+    make_user: Make,
+) -> None:
+    server, pinned = make_server(), make_user()
+    with unit_of_work(sessions) as session:
+        backend = session.get_one(Backend, server.backend_id)
+        placement.pin(session, CLI, pinned.user, backend)
+        for _ in range(2):
+            how = {"kind": NetworkKind.CUSTOM, "mode": "bridged", "link": "br0"}
+            session.add(Network(name="lab", public=False, backend_id=backend.id, **how))
+        servers.shutdown(session, CLI, server.id)
+        backend.drained = True
+    sign_in(Role.ADMIN)
+    page = app.get(f"/admin/backends/{server.backend_id}/remove")
+    words = ["1 server", "1 open operation", "2 networks for it alone", "1 pinned user"]
+    assert f"In the way: {', '.join(words)}." in page
+    links = {link.text: link["href"] for link in page.html.select("main section li a")}
+    assert list(links) == words
+    for href in links.values():
+        app.get(href, status=200)
+    assert "Shut down" in app.get(links["1 open operation"])
+    assert pinned.user.email in app.get(links["1 pinned user"])
+    networks = app.get(links["2 networks for it alone"])
+    assert networks.html.main.text.count("lab") >= 2

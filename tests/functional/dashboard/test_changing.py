@@ -485,3 +485,27 @@ def test_a_pool_is_made_and_that_is_taken_back_while_nobody_has_a_value(
     form.submit(status=303)
     with unit_of_work(sessions, write=False) as session:
         assert session.scalars(sa.select(Pool.id)).all() == []
+
+
+def test_what_cannot_be_done_to_a_network_now_is_there_with_the_reason(
+    app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory
+) -> None:
+    how = {"kind": NetworkKind.CUSTOM, "mode": "bridged", "link": "br0"}
+    with unit_of_work(sessions) as session:
+        private = Network(name="lan", public=False, **how)
+        public = Network(name="wan", public=True, **how)
+        session.add_all([private, public])
+    sign_in(Role.ADMIN)
+    for network, word, why in (
+        (private, "Drain…", "Only public networks are drained"),
+        (public, "Remove…", "Drain it first"),
+    ):
+        page = app.get(f"/admin/networks/{network.id}")
+        button = page.html.find("button", string=word)
+        assert button["aria-disabled"] == "true"
+        assert why in page.html.find(id=button["aria-describedby"]).text
+    page = app.get(f"/admin/networks/{private.id}")
+    assert page.html.find("a", string="Remove…")
+    assert "Drain it first" not in page
+    sign_in(Role.OPERATOR)
+    assert "Drain it first" not in app.get(f"/admin/networks/{public.id}")
