@@ -13,6 +13,7 @@ from cloudweb.domain import (
     dead_letters,
     differences,
     fitting,
+    pool_days,
     pool_lists,
     reconcile,
     states,
@@ -28,6 +29,8 @@ from cloudweb.models import (
     Operation,
     OperationState,
     OperState,
+    Server,
+    Terms,
     User,
     UserState,
     utc_now,
@@ -87,7 +90,8 @@ class Kind(enum.StrEnum):
 @dataclasses.dataclass(frozen=True, slots=True)
 class Concern:
     """Something that needs a person. ``count`` is how many, where there can be many; ``text`` is
-    what was found, where that was written down.
+    what was found, where that was written down. Where nobody knows since when it is so, ``as_of``
+    is when it was seen.
     """
 
     severity: Severity
@@ -95,6 +99,7 @@ class Concern:
     backend: Backend | None = None
     count: int = 1
     since: dt.datetime | None = None
+    as_of: dt.datetime | None = None
     text: str = ""
     pool: PoolRow | None = None
 
@@ -140,13 +145,11 @@ def list_concerns(
     *,
     stale_after_s: float,
 ) -> list[Concern]:
-    """Everything that needs a person, worst and oldest first; five statements."""
+    """Everything that needs a person, worst and oldest first; four statements at most."""
     found = [
         *_about_backends(backends, flavors, stale_after_s),
         *_about_operations(session),
-        *_about_servers(servers),
-        *_about_drift(session),
-        *_about_watches(session),
+        *_about_watches(session, servers),
         *_about_pools(session),
     ]
     order = list(Severity)
@@ -158,18 +161,23 @@ def _about_backends(
 ) -> Iterator[Concern]:
     taking = [backend for backend in backends if fitting.is_open(backend)]
     if not taking:
-        yield Concern(Severity.CRITICAL, Kind.NO_BACKEND, count=len(backends))
+        times = [backend.state_since or backend.created for backend in backends]
+        last = max(times, default=None)
+        yield Concern(Severity.CRITICAL, Kind.NO_BACKEND, count=len(backends), since=last)
     for backend in backends:
         if backend.drained and backend.drained_until and backend.drained_until < utc_now():
             yield Concern(Severity.WARNING, Kind.OVERDUE, backend, since=backend.drained_until)
         if backend.offline:
             continue
         if not backend.verify_tls:
-            yield Concern(Severity.WARNING, Kind.UNVERIFIED, backend)
+            yield Concern(Severity.WARNING, Kind.UNVERIFIED, backend, as_of=backend.refreshed)
         ends = backend.certificate_ends
         if ends is not None and ends < utc_now() + CERTIFICATE_ENDS_WITHIN:
-            severity = Severity.WARNING if ends > utc_now() else Severity.CRITICAL
-            yield Concern(severity, Kind.CERTIFICATE, backend)
+            if ends > utc_now():
+                since = ends - CERTIFICATE_ENDS_WITHIN
+                yield Concern(Severity.WARNING, Kind.CERTIFICATE, backend, since=since)
+            else:
+                yield Concern(Severity.CRITICAL, Kind.CERTIFICATE, backend, since=ends)
         if backend.unreachable_since is not None:
             yield Concern(
                 Severity.CRITICAL, Kind.UNREACHABLE, backend, since=backend.unreachable_since
@@ -179,7 +187,7 @@ def _about_backends(
     for backend in taking:
         known = backend.refreshed is not None and bool(flavors)
         if known and not any(fitting.places(backend, flavor) for flavor in flavors):
-            yield Concern(Severity.WARNING, Kind.NO_ROOM, backend)
+            yield Concern(Severity.WARNING, Kind.NO_ROOM, backend, as_of=backend.refreshed)
 
 
 def _about_operations(session: Session) -> Iterator[Concern]:
@@ -220,57 +228,53 @@ def _count(
     return sa.select(sa.literal(kind.value), sa.func.count(), sa.func.min(time)).where(which)
 
 
-def _about_servers(servers: Mapping[int, Mapping[OperState, int]]) -> Iterator[Concern]:
+def _about_pools(session: Session) -> Iterator[Concern]:
+    rows = pool_lists.list_tight(session, share=POOL_TIGHT)
+    tight = {row.pool.id: POOL_TIGHT * (row.held + row.free) for row in rows}
+    days = pool_days.since(session, tight) if tight else {}
+    for row in rows:
+        severity = Severity.WARNING if row.free else Severity.CRITICAL
+        day = days.get(row.pool.id, utc_now().date())
+        since = dt.datetime.combine(day, dt.time(), dt.UTC)
+        yield Concern(severity, Kind.POOL, pool=row, since=since)
+
+
+def _about_watches(
+    session: Session, servers: Mapping[int, Mapping[OperState, int]]
+) -> Iterator[Concern]:
+    """What each takes a figure or two to know; all of it one statement."""
+    row = session.execute(
+        sa.select(*(query.label(name) for name, query in _watched().items()))
+    ).one()
     broken = sum(counts.get(OperState.ERROR, 0) for counts in servers.values())
     if broken:
-        yield Concern(Severity.WARNING, Kind.BROKEN, count=broken)
+        yield Concern(Severity.WARNING, Kind.BROKEN, count=broken, since=row.broken_since)
+    if row.drift:
+        yield Concern(Severity.WARNING, Kind.DRIFT, count=row.drift, as_of=row.compared)
+    if row.letters:
+        yield Concern(
+            Severity.WARNING, Kind.DEAD_LETTERS, count=row.letters, since=row.oldest_letter
+        )
+    if row.paused is not None:
+        yield Concern(Severity.WARNING, Kind.PAUSED, since=row.paused, text=row.why_paused)
+    if row.noted is not None and utc_now() - row.noted > NO_CONSUMER_AFTER:
+        yield Concern(Severity.CRITICAL, Kind.NO_CONSUMER, since=row.noted)
+    if row.problem:
+        yield Concern(Severity.CRITICAL, Kind.AUDIT, since=row.problem_since, text=row.problem)
+    if row.owing:
+        since = max(row.owed_from, row.first_owing) + TERMS_OWED_SINCE
+        yield Concern(Severity.WARNING, Kind.TERMS, count=row.owing, since=since)
+    if row.lacking:
+        yield Concern(Severity.WARNING, Kind.REGIONS, count=row.lacking, as_of=row.regions_read)
 
 
-def _about_drift(session: Session) -> Iterator[Concern]:
-    count = sum(reconcile.count_open(session).values())
-    if count:
-        yield Concern(Severity.WARNING, Kind.DRIFT, count=count)
-
-
-def _about_pools(session: Session) -> Iterator[Concern]:
-    for row in pool_lists.list_tight(session, share=POOL_TIGHT):
-        severity = Severity.WARNING if row.free else Severity.CRITICAL
-        yield Concern(severity, Kind.POOL, pool=row)
-
-
-def _about_watches(session: Session) -> Iterator[Concern]:
-    """Messages nobody could apply, whether anybody looks at the queues, what computing the audit's
-    seals again found, who has not accepted the terms for long, and what regions lack of the
-    promoted flavors; all of it one statement.
+def _watched() -> dict[str, sa.ScalarSelect[Any]]:
+    """SQL for messages nobody could apply, whether anybody looks at the queues, what computing the
+    audit's seals again found, who has not accepted the terms for long, what comparing clusters
+    found, what regions lack of the promoted flavors, and since when.
     """
-    found = (
-        sa.select(column).where(AuditChain.id == 1).scalar_subquery()
-        for column in (AuditChain.problem, AuditChain.broken_since)
-    )
-    paused = (
-        sa.select(column).where(ConsumerPause.id == 1).scalar_subquery()
-        for column in (ConsumerPause.since, ConsumerPause.reason)
-    )
-    counts = (_owing(), differences.count_missing())
-    query = sa.select(dead_letters.last_noted(), *found, *paused, *counts, *dead_letters.waiting())
-    row = session.execute(query).one()
-    noted, problem, since, paused_since, why, owing, lacking, letters, oldest = row
-    if letters:
-        yield Concern(Severity.WARNING, Kind.DEAD_LETTERS, count=letters, since=oldest)
-    if paused_since is not None:
-        yield Concern(Severity.WARNING, Kind.PAUSED, since=paused_since, text=why)
-    if noted is not None and utc_now() - noted > NO_CONSUMER_AFTER:
-        yield Concern(Severity.CRITICAL, Kind.NO_CONSUMER, since=noted)
-    if problem:
-        yield Concern(Severity.CRITICAL, Kind.AUDIT, since=since, text=problem)
-    if owing:
-        yield Concern(Severity.WARNING, Kind.TERMS, count=owing)
-    if lacking:
-        yield Concern(Severity.WARNING, Kind.REGIONS, count=lacking)
-
-
-def _owing() -> sa.ScalarSelect[int]:
-    """SQL for how many have not accepted the terms for long."""
+    letters, oldest_letter = dead_letters.waiting()
+    drift, compared = reconcile.open_findings()
     long_ago = utc_now() - TERMS_OWED_SINCE
     owed = terms.number_in_force(long_ago, demanding=True)
     owing = (
@@ -278,7 +282,29 @@ def _owing() -> sa.ScalarSelect[int]:
         User.created < long_ago,
         User.terms_number < owed,
     )
-    return sa.select(sa.func.count()).where(*owing).scalar_subquery()
+    broken = (Server.deleted == sa.false(), Server.state == OperState.ERROR)
+    found = {
+        "problem": sa.select(AuditChain.problem).where(AuditChain.id == 1),
+        "problem_since": sa.select(AuditChain.broken_since).where(AuditChain.id == 1),
+        "paused": sa.select(ConsumerPause.since).where(ConsumerPause.id == 1),
+        "why_paused": sa.select(ConsumerPause.reason).where(ConsumerPause.id == 1),
+        "owing": sa.select(sa.func.count()).select_from(User).where(*owing),
+        "owed_from": sa.select(Terms.in_force).where(Terms.number == owed),
+        "first_owing": sa.select(sa.func.min(User.created)).where(*owing),
+        "broken_since": sa.select(
+            sa.func.min(sa.func.coalesce(Server.state_time, Server.updated))
+        ).where(*broken),
+    }
+    return {
+        "noted": dead_letters.last_noted(),
+        "letters": letters,
+        "oldest_letter": oldest_letter,
+        "drift": drift,
+        "compared": compared,
+        "lacking": differences.count_missing(),
+        "regions_read": differences.oldest_reading(),
+        **{name: query.scalar_subquery() for name, query in found.items()},
+    }
 
 
 def count_builds(session: Session, backend_id: int) -> int:

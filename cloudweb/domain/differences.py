@@ -119,15 +119,23 @@ def count_missing() -> sa.ScalarSelect[int]:
         RegionalFlavor.infrastructure_id == Infrastructure.id,
         sa.or_(sa.and_(*same), sa.and_(Infrastructure.kind != InfrastructureKind.GANETI, called)),
     )
-    answers = sa.and_(
-        Infrastructure.refreshed.is_not(None), Infrastructure.unreachable_since.is_(None)
-    )
     return (
         sa.select(sa.func.count())
         .select_from(CatalogueFlavor)
-        .join(Infrastructure, answers)
+        .join(Infrastructure, _answers())
         .where(CatalogueFlavor.promoted, ~there)
         .scalar_subquery()
+    )
+
+
+def oldest_reading() -> sa.ScalarSelect[dt.datetime | None]:
+    """SQL for since when nothing was read of the region that answers and was read longest ago."""
+    return sa.select(sa.func.min(Infrastructure.refreshed)).where(_answers()).scalar_subquery()
+
+
+def _answers() -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Infrastructure.refreshed.is_not(None), Infrastructure.unreachable_since.is_(None)
     )
 
 

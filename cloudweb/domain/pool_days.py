@@ -1,6 +1,7 @@
 """How pools fill up: what was in use day by day, and when it would be all of a pool."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -46,6 +47,24 @@ def first(column: str) -> Any:
         .correlate(Pool)
         .scalar_subquery()
     )
+
+
+def since(session: Session, least: Mapping[int, float]) -> dict[int, dt.date]:
+    """From which day on at least so much of each pool was in use on all days that are known, by its
+    id; one statement. A pool without such a day is left out.
+    """
+    rows = session.execute(
+        sa.select(_DAYS.c.pool_id, _DAYS.c.day, _DAYS.c.held)
+        .where(_DAYS.c.pool_id.in_(least))
+        .order_by(_DAYS.c.day)
+    )
+    found: dict[int, dt.date] = {}
+    for pool_id, day, held in rows:
+        if held < least[pool_id]:
+            found.pop(pool_id, None)
+        else:
+            found.setdefault(pool_id, day)
+    return found
 
 
 def full_on(day: dt.date | None, before: int | None, held: int, free: int) -> dt.date | None:

@@ -333,6 +333,14 @@ def list_open(
     return [FindingRow(row[0], row[1], taken) for row in rows if (taken := row[2]) is not None]
 
 
+def open_findings() -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[dt.datetime | None]]:
+    """SQL for how many findings there are, and when the oldest comparison of theirs was made."""
+    these = Finding.state == FindingState.OPEN
+    taken = sa.select(sa.func.min(ReconcileRun.taken)).join_from(Finding, ReconcileRun).where(these)
+    count = sa.select(sa.func.count()).select_from(Finding).where(these)
+    return count.scalar_subquery(), taken.scalar_subquery()
+
+
 def count_open(session: Session) -> Mapping[tuple[str, Drift], int]:
     """How many findings there are, by cluster (empty without one) and kind; one statement."""
     rows = session.execute(

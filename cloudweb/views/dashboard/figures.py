@@ -61,6 +61,8 @@ class Meter:
     sentence: str
     free: str
     total: str
+    words: str = ""
+    """The share itself, where it may be more than all."""
 
 
 _FULL_PERCENT = 95
@@ -80,6 +82,20 @@ def meter(name: str, total_mib: int, free_mib: int) -> Meter:
         else f"{name}: not known yet"
     )
     return Meter(min(100.0, percent), tone, sentence, gib(max(0, free_mib)), gib(total_mib))
+
+
+def allocated(name: str, total_mib: int, free_mib: int, promised_mib: int) -> Meter:
+    """How much of memory or disk is promised to VMs; what is free is by what is in use."""
+    if total_mib <= 0:
+        return Meter(0.0, "ok", f"{name}: not known yet", gib(0), gib(0))
+    percent = round(100 * promised_mib / total_mib, 1)
+    sentence = (
+        f"{name}: {gib(promised_mib)} of {gib(total_mib)} allocated to VMs ({percent:.0f} %),"
+        f" {gib(max(0, free_mib))} free"
+    )
+    tone = meter(name, total_mib, free_mib).tone
+    words = f"{percent:.0f} %"
+    return Meter(min(100.0, percent), tone, sentence, gib(max(0, free_mib)), gib(total_mib), words)
 
 
 def share(name: str, used: int, usable: int, *, left: str = "free") -> Meter:

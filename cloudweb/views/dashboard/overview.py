@@ -17,10 +17,10 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from cloudweb.domain import attention, capacity, flavors, fleet, operation_lists, saved_views
-from cloudweb.domain.capacity import Span
+from cloudweb.domain.capacity import Promised, Span
 from cloudweb.models import Backend, OperState
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import charts, pages
+from cloudweb.views.dashboard import charts, concerns, pages
 from cloudweb.views.dashboard.backends import stale_after_s
 
 _log = logging.getLogger(__name__)
@@ -40,8 +40,12 @@ class _Seen:
         return fleet.list_all(self.request.db)
 
     @functools.cached_property
+    def promised(self) -> Mapping[int, Promised]:
+        return capacity.promises(self.request.db)
+
+    @functools.cached_property
     def servers(self) -> Mapping[int, Mapping[OperState, int]]:
-        return fleet.count_servers(self.request.db)
+        return {backend_id: each.servers for backend_id, each in self.promised.items()}
 
     @functools.cached_property
     def open_operations(self) -> Mapping[int, int]:
@@ -49,13 +53,12 @@ class _Seen:
 
 
 def _attention(seen: _Seen) -> dict[str, Any]:
-    db = seen.request.db
-    return {
-        "concerns": attention.list_concerns(
-            *(db, seen.backends, flavors.list_active(db), seen.servers),
-            stale_after_s=seen.stale_after_s,
-        )
-    }
+    request = seen.request
+    found = attention.list_concerns(
+        *(request.db, seen.backends, flavors.list_active(request.db), seen.servers),
+        stale_after_s=seen.stale_after_s,
+    )
+    return {"concerns": [(each, concerns.way_of(request, each)) for each in found]}
 
 
 def _backends(seen: _Seen) -> dict[str, Any]:
@@ -68,7 +71,9 @@ def _backends(seen: _Seen) -> dict[str, Any]:
             id_: charts.draw("Memory", "memory_percent", points, Span.WEEK)
             for id_, points in capacity.points_of(seen.request.db, seen.backends, Span.WEEK).items()
         },
-        "servers": seen.servers,
+        "promised": {
+            backend.id: seen.promised.get(backend.id, capacity.NOTHING) for backend in seen.backends
+        },
         "open_operations": seen.open_operations,
     }
 

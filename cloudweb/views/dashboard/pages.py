@@ -171,6 +171,7 @@ def includeme(config: Configurator) -> None:
     }
     environment.globals |= {
         "meter_of": figures.meter,
+        "allocated_of": figures.allocated,
         "share_of": figures.share,
         "undos": undos,
         "help_path": topics.path_of,

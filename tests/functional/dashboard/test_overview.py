@@ -1,6 +1,7 @@
 """The overview: what it finds, and that one part of it may fail alone."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,13 +9,19 @@ import pytest
 import sqlalchemy as sa
 import webtest
 
-from cloudweb.domain import flavors, fleet, operation_lists, saved_views
+from cloudweb.domain import flavors, fleet, operation_lists, pools, saved_views
 from cloudweb.models import (
     BackendHour,
     CatalogueFlavor,
+    Drift,
+    Finding,
     Infrastructure,
     Operation,
     OperationState,
+    OperState,
+    PoolDay,
+    PoolKind,
+    ReconcileRun,
     RegionalFlavor,
     Role,
     SessionFactory,
@@ -23,7 +30,7 @@ from cloudweb.models import (
     unit_of_work,
     utc_now,
 )
-from tests.functional.dashboard.audited import Site, draft
+from tests.functional.dashboard.audited import CLI, Site, draft
 
 HEADINGS = ["Needs attention", "Backends", "My views", "Last operations"]
 BREAKABLE: list[tuple[Any, str, set[str]]] = [
@@ -148,3 +155,122 @@ def test_a_certificate_that_ends_soon_needs_somebody(
     assert ("The certificate of" in page) is (words is not None)
     assert words is None or (words in page and "its new fingerprint" in page)
     assert "the certificate is good until" in app.get(f"/admin/backends/{backend.id}")
+
+
+def _concerns(page: Any) -> dict[str, tuple[str, str]]:
+    """What needs somebody: since when, and where its last link leads, by the line's id."""
+    return {
+        line["id"].removeprefix("concern-").rpartition("-")[0]: (
+            " ".join(line.select_one(".since").text.split()),
+            line.select_one(".way a")["href"] if line.select_one(".way a") else "",
+        )
+        for line in page.html.select(".concerns li")
+    }
+
+
+@pytest.fixture
+def troubled(
+    make_backend: Callable, make_server: Callable, make_flavor: Callable, sessions: SessionFactory
+) -> Any:
+    """A cluster with all that can be wrong with one, a pool, and what can be wrong beside them."""
+    now = utc_now().replace(microsecond=0)
+    backend = make_backend(
+        verify_tls=False,
+        certificate_ends=now + dt.timedelta(days=20),
+        memory_free_mb=0,
+        refreshed=now - dt.timedelta(seconds=2),
+        memory_total_mb=4096,
+        disk_total_mb=100 * 1024,
+        disk_free_mb=60 * 1024,
+    )
+    small = make_flavor(cpu=1, ram_mb=1024, disk_gb=20)
+    make_server(backend=backend, flavor=small)
+    make_server(
+        backend=backend,
+        flavor=small,
+        state=OperState.ERROR,
+        state_time=now - dt.timedelta(minutes=50),
+    )
+    with unit_of_work(sessions) as session:
+        run = ReconcileRun(backend_id=backend.id, taken=now - dt.timedelta(hours=2))
+        pool = pools.create(session, CLI, kind=PoolKind.BRIDGE, base="prv", size=10)
+        session.add(run)
+        session.flush()
+        words = {"target": "snf-1", "ours": "a", "theirs": "b", "remedy": "c"}
+        session.add(Finding(run_id=run.id, kind=Drift.STATE, **words))
+        for n in range(9):
+            pools.take(session, PoolKind.BRIDGE, holder_kind="network", holder_id=n + 1)
+        for ago, held in ((5, 9), (4, 5), (3, 9), (2, 10)):
+            day = now.date() - dt.timedelta(days=ago)
+            session.add(PoolDay(pool_id=pool.id, day=day, held=held))
+    return backend, pool, now
+
+
+def test_each_line_says_since_when_or_as_of_when_and_leads_to_where_something_can_be_done(
+    app: webtest.TestApp, sign_in: Callable, troubled: Any
+) -> None:
+    backend, pool, now = troubled
+    sign_in(Role.ADMIN)
+    page = app.get("/admin/")
+    found = _concerns(page)
+    edit = f"/admin/backends/{backend.id}/edit"
+
+    def at(**ago: int) -> str:
+        return f"{now - dt.timedelta(**ago):%H:%M:%S}"
+
+    assert found["broken"][0].endswith(at(minutes=50))
+    assert found["broken"][1] == "/admin/vms?state=ERROR"
+    assert found["drift"][0].startswith("as of ")
+    assert found["drift"][0].endswith(at(hours=2))
+    assert found["drift"][1] == "/admin/reconcile"
+    for kind, path in (("unverified", edit), ("no-room", f"/admin/backends/{backend.id}")):
+        assert found[kind][0].startswith("as of ")
+        assert found[kind][0].endswith(at(seconds=2))
+        assert found[kind][1] == path
+    assert found["certificate"][0].startswith(f"since {now - dt.timedelta(days=10):%Y-%m-%d}")
+    assert found["certificate"][1] == edit
+    assert found["pool"] == (
+        f"since {now.date() - dt.timedelta(days=3)}",
+        f"/admin/pools/{pool.id}",
+    )
+    assert "cloudweb backend" not in page
+    for _since, path in found.values():
+        app.get(path, status=200)
+
+
+def test_who_may_not_act_is_led_to_what_they_may_see(
+    app: webtest.TestApp, sign_in: Callable, troubled: Any
+) -> None:
+    backend, _pool, _now = troubled
+    sign_in(Role.HELPDESK)
+    found = _concerns(app.get("/admin/"))
+    assert found["unverified"][1] == f"/admin/backends/{backend.id}"
+    for _since, path in found.values():
+        assert path
+        app.get(path, status=200)
+
+
+def test_the_bars_show_what_is_promised_to_servers_and_what_is_free(
+    app: webtest.TestApp, sign_in: Callable, troubled: Any, count_statements: Callable
+) -> None:
+    sign_in(Role.VIEWER)
+    with count_statements() as counter:
+        page = app.get("/admin/")
+    assert len(counter) <= 12, counter.statements
+    told = [each["aria-label"] for each in page.html.select("td .meter svg")]
+    assert told == [
+        "Memory: 2 GiB of 4 GiB allocated to VMs (50 %), 0 GiB free",
+        "Disk: 80 GiB of 100 GiB allocated to VMs (80 %), 60 GiB free",
+    ]
+
+
+def test_the_first_backend_is_a_link_away_and_nothing_wrong_says_when_that_was_seen(
+    app: webtest.TestApp, sign_in: Callable, make_backend: Callable
+) -> None:
+    sign_in(Role.OPERATOR)
+    page = app.get("/admin/")
+    assert _concerns(page)["no-backend"] == ("now", "/admin/backends/new")
+    assert page.click("add the first").html.h1
+    make_backend()
+    good = app.get("/admin/").html.find("p", class_="good").text
+    assert re.search(r"Nothing needs you.* Checked [0-9]{2}:[0-9]{2}\.", good)
