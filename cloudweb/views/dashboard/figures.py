@@ -93,7 +93,7 @@ def allocated(name: str, total_mib: int, free_mib: int, promised_mib: int) -> Me
         f"{name}: {gib(promised_mib)} of {gib(total_mib)} allocated to VMs ({percent:.0f} %),"
         f" {gib(max(0, free_mib))} free"
     )
-    tone = meter(name, total_mib, free_mib).tone
+    tone = "warn" if percent >= _NEARLY_PERCENT else "ok"
     words = f"{percent:.0f} %"
     return Meter(min(100.0, percent), tone, sentence, gib(max(0, free_mib)), gib(total_mib), words)
 
