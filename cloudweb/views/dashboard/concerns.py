@@ -24,7 +24,7 @@ class Way:
 
 _BACKEND = Way("See backend", "admin.backend")
 _REACH = Way("Change…", "admin.backend.edit", permission=Permission.BACKEND_MANAGE)
-_QUEUES = Way("See queues", "admin.queues", permission=Permission.AUDIT_VIEW)
+_QUEUES = Way("See queues", "admin.queues", permission=Permission.QUEUE_VIEW)
 _WAYS: Mapping[Kind, Sequence[Way]] = {
     Kind.UNREACHABLE: (_BACKEND,),
     Kind.NO_BACKEND: (Way("See backends", "admin.backends"),),
@@ -44,7 +44,7 @@ _WAYS: Mapping[Kind, Sequence[Way]] = {
     Kind.BROKEN: (Way("See VMs", "admin.vms", {"state": "ERROR"}),),
     Kind.DRIFT: (Way("Reconcile", "admin.reconcile"),),
     Kind.DEAD_LETTERS: (
-        Way("See messages", "admin.letters", {"state": "waiting"}, Permission.AUDIT_VIEW),
+        Way("See messages", "admin.letters", {"state": "waiting"}, Permission.QUEUE_VIEW),
     ),
     Kind.NO_CONSUMER: (_QUEUES,),
     Kind.PAUSED: (
