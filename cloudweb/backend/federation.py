@@ -167,7 +167,11 @@ class Federation:
                 regions.forget_one(session, region.id, gone)
             action = f"region:{verb}"
             audit.record(
-                session, identity, action, "flavor", flavor_id, region=region.name, name=name
+                *(session, identity, action, "flavor", flavor_id),
+                region=region.name,
+                name=name,
+                before="there" if gone is not None else "not there",
+                after="there" if made is not None else "not there",
             )
 
     # Keeping up.

@@ -83,12 +83,15 @@ def _note(
             reason=reason,
         )
     )
+    before = user.terms_number
     user.terms_number = max(user.terms_number, current.number)
     audit.record(
         *(session, identity, "terms:accept", "user", user.id),
         reason=reason,
         number=current.number,
         text=text_digest,
+        before=f"version {before}" if before else "none",
+        after=f"version {current.number}",
     )
     return True
 

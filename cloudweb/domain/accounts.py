@@ -71,7 +71,12 @@ def create(
     session.add(user)
     session.flush()  # the audit entry names its id
     session.add(ListVersion(user_id=user.id))
-    audit.record(session, identity, "user:create", "user", user.id, email=email, role=role.value)
+    audit.record(
+        *(session, identity, "user:create", "user", user.id),
+        email=email,
+        role=role.value,
+        after=f"{user.state.value}, {role.value}",
+    )
     return user
 
 
@@ -153,6 +158,7 @@ def add_token(
         user=user.email,
         name=name,
         read_only=read_only,
+        after="read" if read_only else "read and write",
     )
     return text
 
@@ -167,7 +173,11 @@ def revoke_tokens(session: Session, identity: Identity, user: User, *, name: str
     for token in tokens:
         token.revoked = utc_now()
         audit.record(
-            session, identity, "token:revoke", "token", token.id, user=user.email, name=name
+            *(session, identity, "token:revoke", "token", token.id),
+            user=user.email,
+            name=name,
+            before="good",
+            after="revoked",
         )
     return len(tokens)
 

@@ -303,6 +303,7 @@ def _record(
         instance=step.instance.name,
         backend=backend.name,
         owner=step.owner.email,
+        after=f"a server of {step.owner.email}",
     )
 
 

@@ -114,4 +114,6 @@ def _record(
         network.id,
         operation=operation,
         server=server.id,
+        before="connected" if verb == "disconnect" else "not connected",
+        after="to be disconnected" if verb == "disconnect" else "to be connected",
     )

@@ -218,7 +218,12 @@ def add(
         add_node(session, row, node, flavor.id)
     verb = "promoted:create" if promoted else "flavor:publish"
     names = [node.name for node in nodes]
-    audit.record(session, identity, verb, "catalogue", flavor.id, name=flavor.name, nodes=names)
+    audit.record(
+        *(session, identity, verb, "catalogue", flavor.id),
+        name=flavor.name,
+        nodes=names,
+        after="promoted" if promoted else "published",
+    )
     return row
 
 
@@ -226,13 +231,24 @@ def promote(session: Session, identity: Identity, row: CatalogueFlavor) -> None:
     """Recommend a published flavor everywhere; doing it twice changes nothing."""
     if not row.promoted:
         row.promoted = True
-        audit.record(session, identity, "flavor:promote", "catalogue", row.flavor_id, name=row.name)
+        _record(session, identity, row, "flavor:promote", "published", "promoted")
 
 
 def demote(session: Session, identity: Identity, row: CatalogueFlavor) -> None:
     """Recommend a flavor no longer; it stays published."""
     row.promoted = False
-    audit.record(session, identity, "flavor:demote", "catalogue", row.flavor_id, name=row.name)
+    _record(session, identity, row, "flavor:demote", "promoted", "published")
+
+
+def _record(
+    session: Session, identity: Identity, row: CatalogueFlavor, verb: str, before: str, after: str
+) -> None:
+    audit.record(
+        *(session, identity, verb, "catalogue", row.flavor_id),
+        name=row.name,
+        before=before,
+        after=after,
+    )
 
 
 def add_node(session: Session, row: CatalogueFlavor, node: Infrastructure, flavor_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -118,7 +119,7 @@ def create(
         session.add(flavor)
         session.flush()  # the audit entry names its id
     flavor.deleted = False
-    audit.record(session, identity, "flavor:create", "flavor", flavor.id, name=flavor.name)
+    _record(session, identity, flavor, "create", after="offered")
     return flavor
 
 
@@ -149,10 +150,18 @@ def delete(session: Session, identity: Identity, flavor_id: int) -> None:
     if flavor.deleted:
         raise faults.ItemNotFound("Flavor not found.")
     flavor.deleted = True
-    audit.record(session, identity, "flavor:delete", "flavor", flavor.id, name=flavor.name)
+    _record(session, identity, flavor, "delete", before="offered", after="deleted")
 
 
 def restore(session: Session, identity: Identity, flavor: Flavor) -> None:
     """Let new servers have a deleted flavor again."""
     flavor.deleted = False
-    audit.record(session, identity, "flavor:restore", "flavor", flavor.id, name=flavor.name)
+    _record(session, identity, flavor, "restore", before="deleted", after="offered")
+
+
+def _record(
+    session: Session, identity: Identity, flavor: Flavor, verb: str, **details: Any
+) -> None:
+    audit.record(
+        *(session, identity, f"flavor:{verb}", "flavor", flavor.id), name=flavor.name, **details
+    )

@@ -127,6 +127,7 @@ def add(
         name=name,
         url=url,
         public=public,
+        after={"drained": backend.drained, "public": public},
     )
     return backend
 

@@ -192,7 +192,9 @@ def register(
     )
     rules.check({f: getattr(image, f) for f in ("location", "disk_format", "container_format")})
     session.add(image)
-    audit.record(session, identity, "image:register", "image", image.id, name=name)
+    audit.record(
+        *(session, identity, "image:register", "image", image.id), name=name, after=AVAILABLE
+    )
     return image
 
 
@@ -248,7 +250,12 @@ def delete(session: Session, identity: Identity, image_id: str) -> None:
     image = lock_own(session, identity, image_id)
     image.deleted = True
     image.deleted_at = image.updated = utc_now()
-    audit.record(session, identity, "image:delete", "image", image.id, name=image.name)
+    audit.record(
+        *(session, identity, "image:delete", "image", image.id),
+        name=image.name,
+        before=image.status,
+        after="deleted",
+    )
 
 
 # --- properties ---------------------------------------------------------------------------------

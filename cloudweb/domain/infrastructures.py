@@ -170,6 +170,7 @@ def register(
         name=name,
         kind=kind.value,
         keystone_url=keystone_url,
+        after="registered",
     )
     return new
 
@@ -193,7 +194,10 @@ def unregister(session: Session, identity: Identity, name: str) -> None:
         session.execute(sa.delete(table).where(table.infrastructure_id == row.id))
     session.delete(row)
     audit.record(
-        session, identity, "infrastructure:unregister", "infrastructure", row.id, name=name
+        *(session, identity, "infrastructure:unregister", "infrastructure", row.id),
+        name=name,
+        before="registered",
+        after="forgotten",
     )
 
 

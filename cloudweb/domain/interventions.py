@@ -60,6 +60,8 @@ def cancel(session: Session, identity: Identity, operation_id: int, *, reason: s
         reason=reason,
         operation=operation,
         at_once=at_once,
+        before=operation.state.value,
+        after="canceled" if at_once else "to be canceled",
     )
     if at_once:
         _end_unsent(session, server, operation)
@@ -159,6 +161,8 @@ def retry(session: Session, identity: Identity, operation_id: int, *, reason: st
         operation_id,
         reason=reason,
         operation=again,
+        before=failed.state.value,
+        after=f"asked for again, as operation {again.id}",
     )
     return again
 

@@ -88,6 +88,8 @@ def cancel(
         job=job_id,
         opcode=job.opcode,
         target=job.target,
+        before=job.status,
+        after="to be canceled",
     )
     operations.announce(session, backend.id)
 

@@ -192,6 +192,8 @@ def retry(
         job=job_id,
         opcode=job.opcode,
         target=job.target,
+        before=job.status,
+        after=f"asked for again, as operation {made.id}",
     )
     return made
 

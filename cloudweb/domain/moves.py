@@ -296,6 +296,8 @@ def empty(
         reason=reason,
         backend=backend.name,
         servers=[operation.server_id for operation in made if operation.server_id is not None],
+        before=f"{len(plan.steps)} servers",
+        after=f"{sum(step.done for step in plan.steps)} of them to be elsewhere",
     )
     return made
 
@@ -314,6 +316,8 @@ def _enqueue(
         operation=operation,
         node=step.server.node,
         to=to,
+        before=step.server.node,
+        after=to or "a node that Ganeti chooses",
     )
     return operation
 

@@ -151,7 +151,11 @@ def add(session: Session, identity: Identity, rules: Rules, network: Network) ->
         network.link = _take(session, network, PoolKind.BRIDGE)
     if network.cidr is not None:
         pools.create_addresses(session, network)
-    audit.record(session, identity, "network:create", "network", network.id, name=network.name)
+    audit.record(
+        *(session, identity, "network:create", "network", network.id),
+        name=network.name,
+        after=network.state.value,
+    )
     session.flush()  # its answer names the version it then has
     return network
 
@@ -253,11 +257,16 @@ def take_apart(session: Session, identity: Identity, network: Network) -> None:
     """
     if is_being_deleted(session, network):
         return
-    network.state = NetworkState.DELETED
+    before, network.state = network.state, NetworkState.DELETED
     _remove_cards(session, identity, network)
     for row, backend in _on_clusters(session, network):
         cards.unmake(session, identity, row, backend)
-    audit.record(session, identity, "network:delete", "network", network.id, name=network.name)
+    audit.record(
+        *(session, identity, "network:delete", "network", network.id),
+        name=network.name,
+        before=before.value,
+        after=network.state.value,
+    )
     session.flush()  # finish reads the row
     finish(session, [network.id])
 

@@ -36,7 +36,11 @@ def reserve(
         raise faults.BadRequest("The reason has at most 255 characters.")
     changed = _change(session, pool, values, PoolUse.FREE, PoolUse.RESERVED, reason)
     audit.record(
-        session, identity, "pool:reserve", "pool", pool.id, reason=reason, values=list(values)
+        *(session, identity, "pool:reserve", "pool", pool.id),
+        reason=reason,
+        values=list(values),
+        before="free",
+        after="reserved",
     )
     return changed
 
@@ -51,7 +55,12 @@ def release(session: Session, identity: Identity, pool: Pool, values: Sequence[s
         if pools.number_of(pool, text) in never:
             raise faults.BadRequest(f"{text} can never be taken.")
     changed = _change(session, pool, values, PoolUse.RESERVED, PoolUse.FREE, "")
-    audit.record(session, identity, "pool:release", "pool", pool.id, values=list(values))
+    audit.record(
+        *(session, identity, "pool:release", "pool", pool.id),
+        values=list(values),
+        before="reserved",
+        after="free",
+    )
     return changed
 
 
@@ -96,7 +105,13 @@ def remove(session: Session, identity: Identity, pool: Pool) -> None:
         name = pools.holder_name(session, held.holder_kind, held.holder_id)
         raise faults.Conflict(f"{pools.value(pool, held.number)} is held by {name}.")
     session.execute(sa.delete(_VALUES).where(mine))
-    audit.record(session, identity, "pool:remove", "pool", pool.id, kind=pool.kind, base=pool.base)
+    audit.record(
+        *(session, identity, "pool:remove", "pool", pool.id),
+        kind=pool.kind,
+        base=pool.base,
+        before=f"{pool.size} values",
+        after="removed",
+    )
     session.delete(pool)
 
 

@@ -80,7 +80,11 @@ def create(session: Session, identity: Identity, *, kind: PoolKind, base: str, s
     session.flush()  # the values name its id
     _fill(session, pool)
     audit.record(
-        session, identity, "pool:create", "pool", pool.id, kind=kind.value, base=base, size=size
+        *(session, identity, "pool:create", "pool", pool.id),
+        kind=kind.value,
+        base=base,
+        size=size,
+        after=f"{size} values",
     )
     return pool
 

@@ -91,6 +91,8 @@ def publish(
         number=draft.number,
         text=draft.text_digest,
         in_force=start.isoformat(),
+        before=f"a draft, after version {last[0]}" if last else "a draft, of the first version",
+        after=f"version {draft.number}, in force from {start:%Y-%m-%d %H:%M} UTC",
     )
     return draft
 
@@ -155,6 +157,8 @@ def unschedule(session: Session, identity: Identity, terms_id: int, *, reason: s
         reason=reason,
         number=number,
         in_force=start.isoformat(),
+        before=f"version {number}, in force from {start:%Y-%m-%d %H:%M} UTC",
+        after="a draft",
     )
     return found
 

@@ -96,7 +96,9 @@ def _begin(session: Session, identity: Identity, email: str, name: str) -> User:
     session.add(user)
     session.flush()  # the audit entry names its id
     session.add(ListVersion(user_id=user.id))
-    audit.record(session, identity, "user:sign-up", "user", user.id, email=email)
+    audit.record(
+        *(session, identity, "user:sign-up", "user", user.id), email=email, after=user.state.value
+    )
     return user
 
 

@@ -110,6 +110,8 @@ def remove(session: Session, identity: Identity, backend: Backend, *, reason: st
         reason=reason,
         name=backend.name,
         left=left,
+        before={"drained": backend.drained, "offline": backend.offline},
+        after="removed",
     )
     backend.name = f"{backend.name} (removed, {backend.id})"[-128:]
     backend.number, backend.password_sealed = None, ""  # type: ignore[assignment]

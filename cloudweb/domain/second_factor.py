@@ -65,9 +65,15 @@ def confirm(
     step = _step_of(str(sealer.open(row.totp_sealed)), code, after=0)
     if step is None:
         raise faults.BadRequest("", details={"code": _WRONG})
+    before = "set" if user.totp_sealed is not None else "none"
     user.totp_sealed, user.totp_step, row.totp_sealed = row.totp_sealed, step, None
     codes = _renew_codes(session, user)
-    audit.record(session, identity, "second-factor:set", "user", user.id, email=user.email)
+    audit.record(
+        *(session, identity, "second-factor:set", "user", user.id),
+        email=user.email,
+        before=before,
+        after="set",
+    )
     return codes
 
 
@@ -94,8 +100,14 @@ def renew_codes(session: Session, identity: Identity, sealer: Sealer, code: str)
     assert identity.user_id is not None
     check(session, sealer, identity.user_id, code)
     user = registration.lock(session, identity.user_id)
+    left = count_codes(session, user.id)
     codes = _renew_codes(session, user)
-    audit.record(session, identity, "second-factor:codes", "user", user.id, codes=len(codes))
+    audit.record(
+        *(session, identity, "second-factor:codes", "user", user.id),
+        codes=len(codes),
+        before=f"{left} left",
+        after=f"{len(codes)} new ones",
+    )
     return codes
 
 
@@ -118,6 +130,8 @@ def remove(session: Session, identity: Identity, user_id: int, *, reason: str = 
         reason=reason[:255],
         email=user.email,
         sessions=ended,
+        before="set",
+        after="none",
     )
 
 

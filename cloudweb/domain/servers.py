@@ -118,7 +118,12 @@ def create(
             network_id=nic.network_id,
             nic_id=nic.id,
         )
-    audit.record(session, identity, "server:create", "server", server.id, operation=operation)
+    audit.record(
+        *(session, identity, "server:create", "server", server.id),
+        operation=operation,
+        name=server.name,
+        after=server.state.value,
+    )
     return server
 
 
@@ -133,6 +138,14 @@ def _create_arguments(site: Site, flavor: Flavor, nic: Nic, image: Image) -> dic
         "nics": [cards.parameters(nic, nic.network, site.instance_prefix)],
         "tags": [cards.firewall_tag(site.firewall_profile, nic.index)],
     }
+
+
+_WANTED = {
+    states.STARTUP: "to be started",
+    states.SHUTDOWN: "to be shut down",
+    states.REBOOT: "to be rebooted",
+}
+"""What is on its way after an act, as the audit says it."""
 
 
 def start(session: Session, identity: Identity, server_id: int) -> Operation:
@@ -166,7 +179,12 @@ def _act(
     elif server.suspended:
         raise faults.Conflict("Server is suspended.")
     operation = operations.enqueue(session, identity, server, opcode, arguments)
-    audit.record(session, identity, f"server:{verb}", "server", server.id, operation=operation)
+    audit.record(
+        *(session, identity, f"server:{verb}", "server", server.id),
+        operation=operation,
+        before=server.state.value,
+        after=_WANTED[opcode],
+    )
     return operation
 
 
@@ -232,12 +250,23 @@ def delete(session: Session, identity: Identity, server_id: int) -> Operation | 
     if operations.has_open(session, server, states.REMOVE):
         return None
     check_locked(server)
+    gone: dict[str, Any] = {"name": server.name, "before": server.state.value}
     if unbuilt.discard(session, server):
-        audit.record(session, identity, "server:delete", "server", server.id, unsent=True)
+        audit.record(
+            *(session, identity, "server:delete", "server", server.id),
+            unsent=True,
+            after="deleted",
+            **gone,
+        )
         return None
     check_online(session, server)
     operation = operations.enqueue(session, identity, server, states.REMOVE)
-    audit.record(session, identity, "server:delete", "server", server.id, operation=operation)
+    audit.record(
+        *(session, identity, "server:delete", "server", server.id),
+        operation=operation,
+        after="to be removed",
+        **gone,
+    )
     return operation
 
 

@@ -117,7 +117,11 @@ def add(
     )
     session.add(draft)
     session.flush()  # the audit entry names its id
-    audit.record(*(session, identity, "terms:add", "terms", draft.id), text=draft.text_digest)
+    audit.record(
+        *(session, identity, "terms:add", "terms", draft.id),
+        text=draft.text_digest,
+        after=f"a draft: {summary}",
+    )
     return draft
 
 

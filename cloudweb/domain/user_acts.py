@@ -9,7 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb import faults
-from cloudweb.domain import accounts, audit, letters, mail, quotas, registration, texts
+from cloudweb.domain import (
+    accounts,
+    audit,
+    letters,
+    mail,
+    quotas,
+    registration,
+    texts,
+    web_sessions,
+)
 from cloudweb.domain.identity import Identity
 from cloudweb.domain.mail import Letter
 from cloudweb.models import (
@@ -119,9 +128,12 @@ def end_sessions(
             reason=reason,
             sessions=ended,
             tokens=revoked,
+            before="signed in" if ended else "not signed in",
+            after="signed out",
         )
         return ended
     one = (WebSession.id == only, WebSession.user_id == user.id)
+    told = web_sessions.describe(session, *one)
     done = session.execute(sa.delete(WebSession).where(*one))
     if not done.rowcount:  # type: ignore[attr-defined]
         raise faults.Conflict(f"{user.email} has no session {only}; it may have ended already.")
@@ -130,6 +142,8 @@ def end_sessions(
         reason=reason,
         ended=only,
         tokens=revoked,
+        before=told,
+        after="ended",
     )
     return 1
 

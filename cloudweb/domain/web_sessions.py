@@ -104,14 +104,23 @@ def renew(session: Session, identity: Identity, text: str, *, by: str) -> str:
 
 def end(session: Session, identity: Identity, session_id: int) -> None:
     """End one of one's own sessions. Raises ItemNotFound."""
-    done = session.execute(
-        sa.delete(WebSession).where(
-            WebSession.id == session_id, WebSession.user_id == identity.user_id
-        )
-    )
+    one = (WebSession.id == session_id, WebSession.user_id == identity.user_id)
+    told = describe(session, *one)
+    done = session.execute(sa.delete(WebSession).where(*one))
     if not done.rowcount:  # type: ignore[attr-defined]
         raise faults.ItemNotFound("That session has ended already.")
-    audit.record(*(session, identity, "session:end", "user", identity.user_id), ended=session_id)
+    audit.record(
+        *(session, identity, "session:end", "user", identity.user_id),
+        ended=session_id,
+        before=told,
+        after="ended",
+    )
+
+
+def describe(session: Session, *which: sa.ColumnElement[bool]) -> str:
+    """Where a session is, for the audit: its address and browser."""
+    found = session.execute(sa.select(WebSession.address, WebSession.agent).where(*which)).first()
+    return " ".join(filter(None, found)) if found is not None else ""
 
 
 def list_tokens(session: Session, user_id: int) -> Sequence[Token]:
@@ -138,4 +147,6 @@ def revoke_token(session: Session, identity: Identity, token_id: int) -> None:
         *(session, identity, "token:revoke", "token", token.id),
         user=identity.email,
         name=token.name,
+        before="good",
+        after="revoked",
     )

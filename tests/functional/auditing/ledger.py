@@ -33,6 +33,32 @@ MOVED = "before after"
 """The details of what was one way and is another."""
 
 
+NOTHING_MOVES = {
+    "backend:adopt",
+    "backend:adopt-plan",
+    "backend:refresh",
+    "image:share",
+    "network:everywhere",
+    "notice:send",
+    "pool:mend",
+    "promoted:install",
+    "promoted:retry",
+    "reconcile:compare",
+    "secret:rotate",
+    "server:console",
+    "session:close",
+    "session:open",
+    "session:prove",
+    "terms:tell",
+    "user:activation-send",
+    "user:mail",
+    "user:password",
+    "user:reset-ask",
+}
+"""Actions that ask, send or let somebody in: nothing of ours was one way and is another. What
+became of what they ask for is told by entries of its own, or by the details."""
+
+
 class Ledger:
     """Reads what was added to the audit since it was last read."""
 
@@ -65,6 +91,10 @@ def check_done(
     for entry in found:
         check_whole(entry, actor=actor, role=role, door=door, web=web)
     first = next(entry for entry in found if entry.action == expected.actions[0])
+    for entry in found:
+        if entry.action not in NOTHING_MOVES:
+            moved = [entry.details.get(part) for part in ("before", "after")]
+            assert any(each not in (None, "") for each in moved), f"{entry.action}: {entry.details}"
     missing = set(expected.details) - set(first.details)
     assert not missing, f"{first.action} does not say {missing}: {first.details}"
     assert expected.details or expected.operation, "an entry says more than that it happened"
