@@ -47,7 +47,10 @@ def list_(door: Door, wanted: Wanted) -> None:
     """Show entries, the newest first."""
     query = audit_lists.rows().order_by(AuditEntry.id.desc())
     with door.reading() as session:
-        rows = [audit_lists.as_row(entry) for (entry,) in wanted.select(session, query)]
+        rows = [
+            audit_lists.as_row(entry) | {"job": audit_lists.job_of(entry)}
+            for (entry,) in wanted.select(session, query)
+        ]
     if wanted.notation != "json":
         rows = [row | {"on": f"{row['kind']} {row['target']}"} for row in rows]
     wanted.show(rows, _COLUMNS)

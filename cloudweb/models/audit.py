@@ -5,7 +5,7 @@ import enum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cloudweb.models.meta import (
     Base,
@@ -19,6 +19,7 @@ from cloudweb.models.meta import (
     str255,
     table_args,
 )
+from cloudweb.models.operations import Operation
 
 
 class Outcome(enum.StrEnum):
@@ -56,6 +57,9 @@ class AuditEntry(Base):
     """Its place in the chain; none until a worker has sealed it."""
     seal: Mapped[str64 | None]
     """SHA-256 of the entry and of the seal before it."""
+
+    operation: Mapped[Operation | None] = relationship(viewonly=True, lazy="raise")
+    """What a cluster was asked; only where a query brings it along."""
 
 
 class AuditChain(Base):

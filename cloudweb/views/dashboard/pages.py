@@ -17,7 +17,7 @@ from cloudweb.domain import forms, terms_languages, undos
 from cloudweb.domain.preferences import Looks
 from cloudweb.models import utc_now
 from cloudweb.security import Permission, allows
-from cloudweb.views.dashboard import figures, states, topics, twins
+from cloudweb.views.dashboard import actions, figures, states, topics, twins
 from cloudweb.views.dashboard.browsers import browser
 
 _TEMPLATES = "cloudweb:templates"
@@ -155,6 +155,7 @@ def includeme(config: Configurator) -> None:
     environment.filters |= {
         "when": when,
         "clock": clock,
+        "act": actions.words,
         "browser": browser,
         "gib": figures.gib,
         "moved": figures.moved,

@@ -14,6 +14,8 @@ from cloudweb.backend.audit_watch import AuditWatch
 from cloudweb.domain import audit, audit_chain, images, pools
 from cloudweb.models import (
     AuditEntry,
+    Operation,
+    OperationState,
     Outcome,
     PoolKind,
     Role,
@@ -21,6 +23,7 @@ from cloudweb.models import (
     SessionFactory,
     unit_of_work,
 )
+from cloudweb.views.dashboard import actions
 
 
 @pytest.fixture
@@ -151,8 +154,8 @@ def test_the_list_is_filtered_and_whole_as_a_file_that_runs_nothing(
             outcome=Outcome.REFUSED,
         )
     page = app.get("/admin/audit?outcome=refused")
-    assert "test:other" in page
-    assert "test:act" not in page
+    assert "Other test" in page
+    assert "Act test" not in page
     assert "<script>" not in page
     assert "<b>50</b> of" in app.get("/admin/audit?filter=action%3Dtest:act")
     file = app.get("/admin/audit.csv?filter=action%3Dtest:act")
@@ -220,9 +223,45 @@ def test_some_roles_see_only_what_they_did_themselves(
     with unit_of_work(sessions) as session:
         audit.record(session, person.identity, "test:mine", "test", 1)
     page = app.get("/admin/audit")
-    assert "test:mine" in page
-    assert "user:create" not in page
+    assert "Mine test" in page
+    assert "Create a user" not in page
     assert {row["actor"] for row in app.get("/admin/audit.json").json} == {person.user.email}
     app.get(f"/admin/audit/{entries(action='user:create')[0].id}", status=404)
     app.get(f"/admin/audit/{entries(action='test:mine')[0].id}", status=200)
     app.get("/admin/audit/999999", status=404)
+
+
+def test_entries_are_found_by_ganetis_job_and_say_what_they_are_in_words(
+    app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory, make_server: Callable
+) -> None:
+    sign_in(Role.ADMIN)
+    one, other = make_server(name="web-1"), make_server(name="web-2")
+    for each in (one, other):
+        app.get(f"/admin/vms/{each.id}/shutdown").forms["act"].submit(status=303)
+    with unit_of_work(sessions) as session:
+        asked = sa.select(Operation).where(Operation.server_id == one.id)
+        operation = session.scalars(asked).one()
+        operation.job_id, operation.state = 4711, OperationState.SUBMITTED
+    page = app.get("/admin/audit?filter=job=4711&cols=action,target,before,after,operation,job")
+    [row] = page.html.select("tbody tr")
+    cells = [cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])][1:]
+    words = ["Shut a VM down", f"server {one.id}", "STARTED", "to be shut down"]
+    assert cells == [*words, str(operation.id), "4711"]
+    [found] = app.get("/admin/audit.json?filter=job=4711").json
+    assert (found["job"], found["action"]) == (4711, "server:shutdown")
+    entry = page.click("[0-9:]{8}", href="/admin/audit/[0-9]+")
+    assert entry.html.h1.text == "Shut a VM down"
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("server:start", "Start a VM"),
+        ("user:reset-ask", "Ask for a new password"),
+        ("reconcile:pool-leaked", "Mend: pool leaked"),
+        ("pool:remove", "Remove a pool"),
+        ("nobody:thought-of", "Thought of nobody"),
+    ],
+)
+def test_an_action_has_words_also_one_that_nobody_thought_of(action: str, words: str) -> None:
+    assert actions.words(action) == words

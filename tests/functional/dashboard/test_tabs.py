@@ -194,5 +194,7 @@ def test_who_may_not_see_the_audit_sees_of_a_history_what_its_page_shows(
     assert "by hand" in page
     assert not page.html.select("tbody a")
     [row] = app.get(f"{path}.json").json
-    assert set(row) == {"at", "actor", "role", "action", "outcome", "reason", "door", "operation"}
+    assert set(row) == {
+        *("at", "actor", "role", "action", "outcome", "reason", "door", "operation", "job")
+    }
     app.get(f"{path}.json?filter=address~198", status=400)
