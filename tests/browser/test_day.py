@@ -135,7 +135,7 @@ def suspend_all_of_somebody(hand: Mouse, world: Any) -> None:
 def extend_a_pool(hand: Mouse, world: Any) -> None:
     hand.press("link", "aa:00:0")
     hand.fill("New size", "8192")
-    hand.press("button", "Resize…")
+    hand.press("button", "Extend…")
     hand.press("button", "Extend")
     hand.page.get_by_text("8,192").first.wait_for()
 

@@ -61,6 +61,33 @@ def test_new_rows_wait_until_they_are_asked_for(browse: Callable, world: Any) ->
     assert page.locator("tbody tr").count() == len(before) + 1
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_cards_fold_on_a_narrow_screen_and_stay_as_they_are(
+    scripts: bool, browse: Callable, world: Any
+) -> None:
+    page = browse(viewport={"width": 320, "height": 800}, java_script_enabled=scripts).open(
+        "/admin/vms?sort=name"
+    )
+    if scripts:
+        page.clock.install()
+        page.reload()
+    card = page.locator("tr", has_text="web-1")
+    owner = card.locator("[data-label=Owner]")
+    assert card.locator("[data-label=State]").is_visible()
+    assert not owner.is_visible()
+    card.get_by_text("More").focus()
+    page.keyboard.press("Enter")
+    assert owner.is_visible()
+    assert not page.locator("tr", has_text="web-2").locator("[data-label=Owner]").is_visible()
+    box, name = card.get_by_role("checkbox").bounding_box(), card.get_by_role("link").first
+    assert abs(box["y"] - name.bounding_box()["y"]) < 24
+    if scripts:
+        world.change(Server, world.server.id, state=OperState.STOPPED)
+        page.clock.fast_forward(11_000)
+        card.get_by_text("Stopped").wait_for()
+        assert owner.is_visible()
+
+
 def test_new_rows_are_shown_without_scripts(browse: Callable, world: Any) -> None:
     page = browse(java_script_enabled=False).open("/admin/vms?sort=name")
     world.another_server(name="a-new-one")

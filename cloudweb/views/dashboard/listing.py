@@ -53,6 +53,8 @@ class Listing:
     sort: str = "id"
     shown: tuple[str, ...] = ()
     """The columns a page has when none are chosen; empty for all, which files always have."""
+    most: int = 100
+    """As many rows as a page may have and stay light."""
     grows: str = "id"
     """The field that is higher in newer rows."""
     section: str = ""

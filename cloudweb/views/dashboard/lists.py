@@ -138,7 +138,7 @@ class Asked:
         """How many rows a page has."""
         text = self.text("per_page")
         wanted = int(text) if text.isascii() and text.isdigit() else 0
-        return wanted if wanted in PER_PAGE else _DEFAULT_PER_PAGE
+        return min(wanted if wanted in PER_PAGE else _DEFAULT_PER_PAGE, self.listing.most)
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -335,7 +335,7 @@ def respond(
         poll=asked.poll_url,
         more=asked.url(after=shown.following) if shown.following else None,
         first=asked.url(after=None) if asked.text("after") else None,
-        sizes=PER_PAGE,
+        sizes=[size for size in PER_PAGE if size <= listing.most],
         views=views,
         title=title or listing.title,
         up=[(words, asked.path(route)) for words, route in up],

@@ -29,6 +29,7 @@ NODES = Listing(
         "role": ("Role", ROLES),
     },
     sort="backend,name",
+    most=50,
     columns=(
         Column("name", "Node", lambda row: row.node.name, "name"),
         Column("backend", "Backend", lambda row: row.backend.name, "name"),

@@ -1,7 +1,7 @@
 """Changing pools: reserving and letting go of values, resizing, removing."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pyramid.request import Request
 from pyramid.response import Response
@@ -11,7 +11,7 @@ from cloudweb import faults
 from cloudweb.domain import pool_care, pool_lists, pool_maps, pools
 from cloudweb.models import Pool, PoolKind, PoolUse, SentForm
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import acts
+from cloudweb.views.dashboard import acts, pages, pool_pages
 from cloudweb.views.dashboard.acts import Field, Item, Kind, Preview
 from cloudweb.views.dashboard.pool_pages import KINDS, name
 
@@ -100,6 +100,21 @@ def new(request: Request) -> Response:
     return acts.respond(request, make, do)
 
 
+def _respond(
+    request: Request,
+    verb: str,
+    make: Callable[[], Preview],
+    do: Callable[[Preview, str, SentForm], str],
+) -> Response:
+    """As acts.respond; what was filled in wrongly on the pool's page is said there."""
+    try:
+        return acts.respond(request, make, do)
+    except faults.BadRequest as fault:
+        if request.method == "POST":
+            raise
+        raise pages.Refused(pool_pages.refuse(request, verb, fault.message)) from None
+
+
 # --- values -------------------------------------------------------------------------------------
 
 
@@ -117,7 +132,7 @@ def reserve(request: Request) -> Response:
         pool_care.reserve(request.db, request.identity, pool, values, reason=reason)
         return _back(request, pool)
 
-    return acts.respond(request, lambda: _about_values(request, "reserve"), do)
+    return _respond(request, "reserve", lambda: _about_values(request, "reserve"), do)
 
 
 @view_config(
@@ -134,7 +149,7 @@ def release(request: Request) -> Response:
         pool_care.release(request.db, request.identity, pool, values)
         return _back(request, pool)
 
-    return acts.respond(request, lambda: _about_values(request, "release"), do)
+    return _respond(request, "release", lambda: _about_values(request, "release"), do)
 
 
 def _about_values(request: Request, verb: str) -> Preview:
@@ -198,7 +213,7 @@ def resize(request: Request) -> Response:
         pools.resize(request.db, request.identity, pool, size=_size(request))
         return _back(request, pool)
 
-    return acts.respond(request, lambda: _resize(request), do)
+    return _respond(request, "resize", lambda: _resize(request), do)
 
 
 def _size(request: Request) -> int:
@@ -208,8 +223,17 @@ def _size(request: Request) -> int:
     return int(text)
 
 
+def _check_way(pool: Pool, size: int, way: str) -> None:
+    """Raises BadRequest for a size on the other side of what was pressed."""
+    if way == "extend" and size < pool.size:
+        raise faults.BadRequest(f"To extend it, more than {pool.size}.")
+    if way == "shrink" and size > pool.size:
+        raise faults.BadRequest(f"To shrink it, less than {pool.size}.")
+
+
 def _resize(request: Request) -> Preview:
     pool, size = _pool(request), _size(request)
+    _check_way(pool, size, request.GET.get("to", ""))
     obstacle = ""
     if pool.network_id is not None:
         obstacle = "Addresses go with their network."

@@ -1,5 +1,7 @@
 """Pools of bridges, MAC prefixes and addresses: lists of them, and one with its map and values."""
 
+from collections.abc import Mapping
+
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
@@ -20,6 +22,7 @@ KINDS = {
 }
 _USES = {"free": "Free", "held": "Used", "reserved": "Reserved"}
 _RANGES = 60
+_FINDINGS = 100
 
 
 def _percent(row: PoolRow) -> float:
@@ -68,6 +71,7 @@ VALUES = Listing(
     row=lambda value: value,
     key=lambda value: value.number,
     sort="number",
+    most=200,
     section="pools",
     choices={"use": ("Use", _USES)},
     columns=(
@@ -120,6 +124,15 @@ def name(pool: Pool) -> str:
 @view_config(route_name="admin.pool", request_method="GET", permission=Permission.DASHBOARD_VIEW)
 def show(request: Request) -> Response:
     """GET /admin/pools/{id}?holder=VALUE&check=yes: its map, its ranges, who holds one."""
+    return _show(request)
+
+
+def refuse(request: Request, verb: str, words: str) -> Response:
+    """The page of a pool again, with what is wrong at the field that something was asked with."""
+    return _show(request, errors={verb: words})
+
+
+def _show(request: Request, *, errors: Mapping[str, str] | None = None) -> Response:
     pool = pools.get(request.db, int(request.matchdict["id"]))
     found, missed = None, ""
     wanted = request.GET.get("holder", "").strip()[:100]
@@ -134,10 +147,11 @@ def show(request: Request) -> Response:
     blocks = pool_maps.blocks(request.db, pool)
     ranges = pool_maps.ranges(request.db, pool, blocks, limit=_RANGES + 1)
     row = pool_lists.get_row(request.db, pool.id)
+    findings = pool_care.check(request.db, pool_id=pool.id) if checked else []
     return pages.show_signed_in(
         request,
         "pool",
-        status=400 if missed else 200,
+        status=400 if missed or errors else 200,
         pool=pool,
         name=name(pool),
         kind=KINDS[pool.kind],
@@ -153,7 +167,9 @@ def show(request: Request) -> Response:
         held=PoolUse.HELD,
         compared=reconcile.pools_compared(request.db),
         checked=checked,
-        findings=pool_care.check(request.db, pool_id=pool.id) if checked else [],
+        findings=findings[:_FINDINGS],
+        more_findings=len(findings[_FINDINGS:]),
+        errors=errors or {},
         history=audit.list_for(request.db, "pool", pool.id),
         error="",
     )

@@ -151,7 +151,26 @@ def test_sizes_that_are_none_are_refused(
     size: str, app: webtest.TestApp, sign_in: Callable, pool: Pool
 ) -> None:
     sign_in(Role.ADMIN)
-    assert "1 to 65536" in app.get(f"/admin/pools/{pool.id}/resize", {"size": size}, status=400)
+    page = app.get(f"/admin/pools/{pool.id}/resize", {"size": size}, status=400)
+    assert "1 to 65536" in page.html.find(id="resize-error").text
+    assert page.html.find(id="resize")["value"] == size
+
+
+def test_what_is_wrong_about_values_is_said_at_their_field(
+    app: webtest.TestApp, sign_in: Callable, pool: Pool
+) -> None:
+    sign_in(Role.ADMIN)
+    for verb in ("reserve", "release"):
+        page = app.get(f"/admin/pools/{pool.id}/{verb}?values=prv9999", status=400)
+        field = page.html.find(id=verb)
+        assert field["value"] == "prv9999"
+        assert field["aria-invalid"] == "true"
+        assert f"{verb}-error" in field["aria-describedby"]
+        assert "prv9999" in page.html.find(id=f"{verb}-error").text
+        assert "Who holds" in page
+    for way, size, words in (("extend", 2, "To extend it"), ("shrink", 60000, "To shrink it")):
+        page = app.get(f"/admin/pools/{pool.id}/resize?to={way}&size={size}", status=400)
+        assert words in page.html.find(id="resize-error").text
 
 
 def test_a_form_is_sent_once_however_often_at_the_same_moment(
