@@ -18,7 +18,7 @@ from cloudweb.backend.adopting import Adopting
 from cloudweb.backend.breaker import Breaker, Wake
 from cloudweb.backend.cluster_report import read_report
 from cloudweb.backend.comparing import Comparison
-from cloudweb.backend.ganeti import errors
+from cloudweb.backend.ganeti import errors, troubles
 from cloudweb.backend.ganeti.operations import create_body, submit
 from cloudweb.backend.ganeti.rapi import RapiClient
 from cloudweb.backend.job_watch import JobWatch
@@ -301,7 +301,7 @@ class Lane:
         with unit_of_work(self._sessions) as session:
             backend = session.get(Backend, self.target.id, with_for_update=True)
             if backend is not None:
-                fleet.note_unreachable(backend, _said(error))
+                fleet.note_unreachable(backend, troubles.why(error))
 
     # --- following and refreshing -------------------------------------------------------------
 
@@ -372,19 +372,6 @@ class Lane:
             self._refresh_at = 0.0  # nothing else is asked of what is not the cluster that is meant
             raise errors.UnexpectedAnswer(backend.last_error)
         self._breaker.answered()
-
-
-def _said(error: errors.RapiError) -> str:
-    """Why a cluster could not be asked, in words for whoever has to mend it."""
-    match error:
-        case errors.TlsFailed():
-            return f"Its certificate is not one we trust: {error.message}"
-        case errors.Unauthorized():
-            return f"It refuses our user or password: {error.message}"
-        case errors.Unreachable(maybe_sent=False):
-            return f"Nothing answers at its address: {error.message}"
-        case _:
-            return error.message
 
 
 def _arguments(operation: Operation, told: Mapping[str, str]) -> dict[str, object]:

@@ -33,7 +33,9 @@ def _of_cluster(error: Exception) -> str | None:
 
     match error:
         case TlsFailed():
-            return f"The cluster did not prove who it is: {error.message}"
+            from cloudweb.backend.ganeti import troubles
+
+            return f"The cluster did not prove who it is. {troubles.why(error)}"
         case Unreachable():
             return f"The cluster does not answer: {error.message}"
         case Unauthorized():

@@ -122,6 +122,8 @@ def add(
     session.flush()  # the audit entry names its id
     if report is not None:
         refresh(session, backend, report)
+    else:
+        backend.refresh_asked = utc_now()
     audit.record(
         *(session, identity, "backend:add", "backend", backend.id),
         name=name,
@@ -140,6 +142,9 @@ def modify(session: Session, identity: Identity, backend: Backend, **changes: An
     before = {key: str(getattr(backend, key)) for key in shown}
     for key, value in changes.items():
         setattr(backend, key, value)
+    if not backend.offline:
+        # What it said before is of how it was reached then.
+        backend.refresh_asked, backend.last_error = utc_now(), ""
     audit.record(
         session,
         identity,

@@ -57,7 +57,7 @@ def normal_url(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
-        raise ValueError("a cluster's address is an https URL")
+        raise ValueError("a cluster's address is a URL with https, or on this machine http")
     if parts.username or parts.password:
         raise ValueError("credentials do not belong in a cluster's URL")
     if parts.scheme == "http" and not _is_loopback(host):

@@ -92,7 +92,8 @@ def _reached(request: Request, backend: Backend | None = None) -> dict[str, Any]
         wanted.connect(request.conf).close()  # nothing is sent
     except ValueError as error:
         field = "fingerprint" if "fingerprint" in str(error).lower() else "url"
-        raise faults.BadRequest("", details={field: f"{error}."}) from None
+        said = str(error)
+        raise faults.BadRequest("", details={field: f"{said[:1].upper()}{said[1:]}."}) from None
     return values
 
 

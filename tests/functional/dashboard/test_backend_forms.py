@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 import webtest
 
@@ -68,11 +69,50 @@ def test_an_address_or_fingerprint_that_cannot_be_is_said_beside_its_field(
 ) -> None:
     sign_in(Role.OPERATOR)
     answer = filled(app, url="http://gnt.example.org:5080").submit(status=400)
-    assert answer.html.find(id="url-error")
+    assert (
+        "Plain http is only for clusters on this machine." in answer.html.find(id="url-error").text
+    )
+    answer = filled(app, url="gnt.example.org").submit(status=400)
+    assert "A cluster's address is a URL with https" in answer.html.find(id="url-error").text
     answer = filled(app, fingerprint="12:34").submit(status=400)
     assert answer.html.find(id="fingerprint-error")
     assert "This is needed." in filled(app, password="").submit(status=400)
     assert backends(sessions) == []
+
+
+@pytest.mark.parametrize("act", ["added", "changed"])
+def test_how_the_first_try_of_the_connection_went_shows_by_itself(
+    act: str, app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    sign_in(Role.OPERATOR)
+    if act == "added":
+        page = filled(app).submit(status=303).follow()
+    else:
+        backend = make_backend(
+            name="gnt.example.org", unreachable_since=utc_now(), last_error="Of before."
+        )
+        form = app.get(f"/admin/backends/{backend.id}/edit").forms["act"]
+        form["url"] = "https://gnt.example.org:5080"
+        page = form.submit(status=303).follow()
+        assert "Of before." not in page
+    assert "The worker tries the connection within seconds" in page
+    assert "every 3s" in page
+    [made] = backends(sessions)
+    again = page.request.path_qs
+    with unit_of_work(sessions) as session:
+        why = "What answers at its address does not speak TLS: WRONG"
+        fleet.note_unreachable(session.get_one(Backend, made.id), why)
+    page = app.get(again, headers={"HX-Request": "true"})
+    assert "The connection was tried and does not work." in page
+    assert page.text.count("does not speak TLS") == 1
+    page.click("Change how it is reached")
+    report = ClusterReport(made.name, "3.0.2", "kvm", ("drbd", "plain"), 9, 9, 9, 9, 9, 0, 3, 2)
+    with unit_of_work(sessions) as session:
+        fleet.refresh(session, session.get_one(Backend, made.id), report)
+    page = app.get(again, headers={"HX-Request": "true"})
+    assert "The connection works:" in page
+    assert "Ganeti 3.0.2 with kvm, 2 of 3 nodes up, disk templates drbd, plain." in page
+    assert ("public networks" in page) is (act == "added")
 
 
 def test_there_are_no_more_than_sixteen(
