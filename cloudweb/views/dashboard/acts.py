@@ -18,6 +18,7 @@ from cloudweb.security import Permission, allows, with_reason
 from cloudweb.views.dashboard import pages, proving
 
 _LONGEST_WAS = 60_000
+_SENT_SHOWN = 8
 REFUSALS = (
     faults.BadRequest,
     faults.BuildInProgress,
@@ -114,7 +115,8 @@ class Preview:
     below: str = ""
     also: Sequence[tuple[str, str]] = ()
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    leave: str = "Leave it as it is"
+    leave: str = ""
+    """What the button says that does nothing, where that is not said of itself."""
 
     def __post_init__(self) -> None:
         assert not self.danger or self.obstacle or (self.phrase and self.reason == "required")
@@ -129,6 +131,31 @@ class Preview:
     def doable(self) -> Sequence[Item]:
         """The things it will be done to."""
         return [item for item in self.items if not item.why_not]
+
+    @property
+    def heading(self) -> str:
+        """The title: a question where all there is to do is to say yes."""
+        needed = (field.required and field.kind is not Kind.TICK for field in self.fields)
+        return self.title if any(needed) else f"{self.title}?"
+
+    @property
+    def stay(self) -> str:
+        """What the button says that does nothing."""
+        return self.leave or ("Leave it as it is" if self.facts else "Back")
+
+    @property
+    def sent(self) -> Sequence[str]:
+        """What its button sends beside the form's own fields; of much the beginning."""
+        kept = [f"{name}={value}" for name, values in self.kept.items() for value in values]
+        some = [each if len(each) <= 60 else f"{each[:60]}…" for each in kept[:_SENT_SHOWN]]
+        more = ["…"] if len(kept) > _SENT_SHOWN else []
+        filled = [field.name for field in self.fields]
+        return (
+            *(some + more),
+            *filled,
+            *(["reason"] if self.reason else []),
+            *(["phrase"] if self.phrase else []),
+        )
 
     @property
     def back(self) -> str:

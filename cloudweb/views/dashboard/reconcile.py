@@ -12,7 +12,7 @@ from cloudweb.domain import fleet, forms, mending, reconcile
 from cloudweb.domain.reconcile import FindingRow
 from cloudweb.models import Backend, Drift, SentForm
 from cloudweb.security import Permission, allows
-from cloudweb.views.dashboard import acts, figures, pages
+from cloudweb.views.dashboard import acts, figures, mending_commands, pages
 from cloudweb.views.dashboard.acts import Preview
 
 _AT_ONCE = 200
@@ -211,5 +211,6 @@ def _preview(request: Request, rows: Sequence[FindingRow]) -> Preview:
         obstacle="" if rows else "None of what was chosen is to be mended any more.",
         reason="required",
         kept={"finding": [str(row.finding.id) for row in rows]},
+        command=mending_commands.mending(rows),
         versions=[(row.finding.id, row.finding.version, row.taken) for row in rows],
     )

@@ -21,9 +21,21 @@ class Twin:
     shell: str = ""
     api: str = ""
     words: str = "Same in the API"
+    said: str = "Same in a shell"
+    """What a shell gives, where there is no call."""
 
 
+_DONE = "audit list --filter actor={identity.email},door=dashboard"
 TWINS = {
+    "admin.overview": Twin("backend list", said="Its backends in a shell"),
+    "admin.search": Twin("server list --text {text}", said="VMs that have it, in a shell"),
+    "admin.undos": Twin(_DONE, said="What you did, in a shell"),
+    "admin.undo": Twin(_DONE, said="What you did, in a shell"),
+    "admin.install": Twin(
+        "promoted list --filter name={flavor.name}",
+        "/v1/promotedflavors/{flavor.flavor_id}",
+        "Everybody has in the API where it is",
+    ),
     "admin.vms": Twin("server list", "/api/v1.1/servers/detail", _OWNERS),
     "admin.vm": Twin("server show {id}", "/api/v1.1/servers/{id}", _OWNER),
     "admin.vm.history": Twin("audit list --filter kind=server --filter target={id}"),
@@ -97,6 +109,7 @@ class Calls:
     shell: str
     api: str
     words: str
+    said: str
 
 
 @pass_context
@@ -107,7 +120,8 @@ def twin_of(context: Context) -> Calls | None:
     if twin is None:
         return None
     shell = f"cloudweb {_fill(context, twin.shell, shlex.quote)} --json"
-    return Calls(shell, _fill(context, twin.api, lambda text: quote(text, safe="")), twin.words)
+    api = _fill(context, twin.api, lambda text: quote(text, safe=""))
+    return Calls(shell, api, twin.words, twin.said)
 
 
 def _fill(context: Context, text: str, spelt: Callable[[str], str]) -> str:

@@ -130,6 +130,7 @@ def write(request: Request) -> Response:
         "words": "They get your text, and who has written it.",
         "obstacle": obstacle(user, Act.MAIL, request.identity.user_id),
         "ids": (),
+        "command": f"cloudweb user mail {user.email} --subject … FILE",
     }
 
     def make(subject: str, text: str) -> Preview:
@@ -140,7 +141,7 @@ def write(request: Request) -> Response:
             ("It cannot be taken back.", "The audit says that you wrote, and the subject."),
             reason="",
             kept={"subject": [subject], "text": [text]},
-            command=f"cloudweb user mail {user.email} --subject … FILE",
+            command=str(page["command"]),
         )
         return dataclasses.replace(
             shown,

@@ -33,6 +33,7 @@ def write(request: Request) -> Response:
         " one mail: your text, then the names of their VMs, and who has written it.",
         "obstacle": "",
         "ids": [row.server.id for row in rows],
+        "command": _command(rows),
     }
 
     def notice(subject: str, text: str) -> Notice:
@@ -75,11 +76,13 @@ def _preview(request: Request, rows: Sequence[ServerRow], notice: Notice) -> Pre
         values=writing.sample(letter, to[0].email, mails=len(to)) if letter else {},
         also=writing.ALSO,
         versions=(notice.subject, letter.text) if letter else (),
-        command="cloudweb server mail "
-        + " ".join(str(row.server.id) for row in rows[:5])
-        + (" …" if len(rows) > 5 else "")
-        + " --subject … --text …",
+        command=_command(rows),
     )
+
+
+def _command(rows: Sequence[ServerRow]) -> str:
+    ids = " ".join(str(row.server.id) for row in rows[:5]) + (" …" if len(rows) > 5 else "")
+    return f"cloudweb server mail {ids} --subject … --text …"
 
 
 def _item(request: Request, row: ServerRow, told: set[str]) -> Item:

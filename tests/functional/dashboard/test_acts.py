@@ -380,3 +380,22 @@ def test_draining_where_a_flavor_would_be_lost_is_dangerous_and_asks_who_one_is(
     app.get(f"/admin/backends/{backend.id}/drain", status=200)
     make_flavor(disk_template=backend.disk_templates[0])
     assert "/admin/prove" in app.get(f"/admin/backends/{backend.id}/drain", status=303).location
+
+
+@pytest.mark.parametrize(
+    ("path", "heading", "stay"),
+    [
+        ("backends/new", "Add a backend", "Back"),
+        ("pools/new", "Make a pool", "Back"),
+        ("flavors/compute/new", "Make compute flavors", "Back"),
+        ("vms/{vm}/shutdown", "Shut down {name}?", "Leave it as it is"),
+    ],
+)
+def test_only_what_is_answered_by_yes_or_no_is_a_question(
+    path: str, heading: str, stay: str, app: webtest.TestApp, sign_in: Any, make_server: Any
+) -> None:
+    server = make_server()
+    sign_in(Role.ADMIN)
+    page = app.get(f"/admin/{path.format(vm=server.id)}").html
+    assert page.h1.text == heading.format(name=server.name)
+    assert page.find(id="act").select_one(".acts a").text == stay

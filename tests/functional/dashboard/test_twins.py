@@ -9,7 +9,18 @@ import click
 import pytest
 import webtest
 
-from cloudweb.models import Role
+from cloudweb.models import (
+    Backend,
+    ComparisonRecord,
+    Drift,
+    Finding,
+    ReconcileRun,
+    Role,
+    SessionFactory,
+    unit_of_work,
+    utc_now,
+)
+from cloudweb.views.dashboard.mending_commands import FLAGS
 from cloudweb.views.dashboard.twins import TWINS
 from tests.functional.cli.tree import commands
 from tests.functional.dashboard.test_roles import views_of
@@ -18,19 +29,14 @@ WITHOUT = {
     "admin.root": "it leads on",
     "admin.acts": "as a file",
     "admin.act": "it is made of operations and of entries of the audit",
-    "admin.overview": "it is made of what other pages have",
-    "admin.search": "each noun is searched by its own list",
     "admin.help": "docs/commands.md",
     "admin.help.page": "docs/commands.md",
     "admin.ips": "as a file",
     "admin.backend.networks": "as a file",
     "admin.views": "as a file",
     "admin.reconcile.runs": "as a file",
-    "admin.reconcile.between": "it is made of the files of runs",
-    "admin.undos": "a shell shows what it will do before",
-    "admin.undo": "a shell shows what it will do before",
+    "admin.reconcile.between": "as a file",
     "admin.adoption": "a shell adopts at once",
-    "admin.install": "the installing command shows it",
     "admin.prove": "a form",
     "admin.code": "a form",
     "admin.login": "a form",
@@ -95,3 +101,70 @@ def test_a_page_says_its_own_with_its_own_names(
     assert f"cloudweb backend show {server.backend_id} --json" in foot(
         f"/admin/backends/{server.backend_id}"
     )
+
+
+@pytest.mark.parametrize("noun", FLAGS)
+def test_what_mends_in_a_shell_are_options_of_the_command(noun: str) -> None:
+    options = {name for each in commands()[f"reconcile {noun}"].params for name in each.opts}
+    assert {*FLAGS[noun].values()} <= options
+
+
+def test_pages_that_are_made_of_others_say_what_gives_the_same(
+    app: webtest.TestApp, sign_in: Callable
+) -> None:
+    me = sign_in(Role.ADMIN)
+
+    def foot(path: str) -> str:
+        return " ".join(app.get(path).html.find(class_="same").text.split())
+
+    assert "Its backends in a shell: cloudweb backend list --json" in foot("/admin/")
+    assert "cloudweb server list --text 'a b' --json" in foot("/admin/search?q=a+b")
+    assert f"actor={me.user.email},door=dashboard" in foot("/admin/undo")
+
+
+def test_a_form_says_which_request_its_button_sends_and_what_does_it_in_a_shell(
+    app: webtest.TestApp, sign_in: Callable, make_server: Callable, sessions: SessionFactory
+) -> None:
+    server = make_server()
+    sign_in(Role.ADMIN)
+    with unit_of_work(sessions) as session:
+        runs = [ReconcileRun(backend_id=server.backend_id, taken=utc_now()) for _ in range(2)]
+        session.add_all(runs)
+        session.flush()
+        there = {"run_id": runs[0].id, "server_id": server.id, "version": server.version}
+        words = {"target": "snf-1", "ours": "a", "theirs": "b", "remedy": "c"}
+        finding = Finding(kind=Drift.STATE, fix={"state": "STOPPED"}, **there, **words)
+        session.add(finding)
+        session.flush()
+        name = session.get_one(Backend, server.backend_id).name
+
+    def sent(path: str) -> str:
+        return " ".join(app.get(path).html.footer.text.split())
+
+    mend = sent(f"/admin/reconcile/mend?finding={finding.id}")
+    assert f"cloudweb reconcile servers --fix-state --backend {name} --reason …" in mend
+    assert "The request this button sends: POST /admin/reconcile/mend" in mend
+    assert f"finding={finding.id}, reason." in mend
+    mail = sent(f"/admin/vms/mail?id={server.id}")
+    assert f"cloudweb server mail {server.id} --subject … --text …" in mail
+    assert "POST /admin/vms/mail" in mail
+    view = sent("/admin/views/new?list=vms&query=q%3Dweb")
+    assert "POST /admin/views/new" in view
+    assert "list=vms, query=q=web, name, shared_with, opens." in view
+
+
+def test_a_comparison_of_two_runs_is_there_as_a_file(
+    app: webtest.TestApp, sign_in: Callable, sessions: SessionFactory
+) -> None:
+    sign_in(Role.VIEWER)
+    with unit_of_work(sessions) as session:
+        both = [
+            ComparisonRecord(at=utc_now(), compared=1, found=0, appeared=[], gone=[])
+            for _ in range(2)
+        ]
+        session.add_all(both)
+        session.flush()
+        one, two = (each.id for each in both)
+    page = app.get(f"/admin/reconcile/runs/between?id={one}&id={two}")
+    path = page.html.footer.find("code").text.removeprefix("GET ")
+    assert [row["found"] for row in app.get(path).json] == [0, 0]
