@@ -141,6 +141,7 @@ def add(request: Request) -> Response:
                 _RESTRICTED,
             ),
             command="cloudweb backend add URL --username USER",
+            leave="Back",
         )
 
     def do(_preview: Preview, _reason: str, _form: SentForm) -> str:
