@@ -27,7 +27,7 @@ def offered(sessions: SessionFactory) -> Callable[[], list[str]]:
 def rows(page: webtest.TestResponse) -> dict[str, dict[str, str]]:
     """What each row of a table says, by its first cell and its headings."""
     return {
-        " ".join(row.find("th").text.split()): {
+        row.find("th").a.text: {
             cell["data-label"]: " ".join(cell.text.split()) for cell in row.select("td")
         }
         for row in page.html.select("#main table tbody tr")
