@@ -53,7 +53,7 @@ TERMS = Listing(
         Column("author", "Author", lambda row: row.terms.author, "name"),
         Column("required", "To be accepted", lambda row: row.terms.requires_acceptance),
         Column("accepted", "Accepted", lambda row: row.accepted, "n"),
-        Column("owed", "Nothing owed", lambda row: row.owed),
+        Column("owed", "Owe nothing", lambda row: row.owed),
         Column("format", "Written in", lambda row: row.terms.format.value),
         Column("created", "Written", lambda row: row.terms.created),
         Column("published", "Published", lambda row: row.terms.published),

@@ -98,4 +98,4 @@ def text_of(topic: Topic) -> Markup:
     """What a page of help says; nothing for one that is made of tables alone."""
     file = resources.files("cloudweb") / "help" / f"{topic.page}.md"
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return render(text, TermsFormat.MARKDOWN)
+    return render(text, TermsFormat.MARKDOWN, captions=True)

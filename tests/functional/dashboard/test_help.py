@@ -85,3 +85,15 @@ def test_help_is_not_for_strangers(app: webtest.TestApp, sign_in: Callable) -> N
     sign_in(Role.USER)
     app.get("/admin/help/vms", status=403)
     assert not app.get("/account").html.select("a.help")
+
+
+def test_every_table_of_help_says_what_it_is(app: webtest.TestApp, sign_in: Callable) -> None:
+    sign_in(Role.VIEWER)
+    tables = 0
+    for topic in topics.TOPICS:
+        for table in app.get(f"/admin/help/{topic.page}").html.find_all("table"):
+            assert table.caption is not None, topic.page
+            assert table.caption.text.strip(), topic.page
+            assert all(th["scope"] in ("col", "row") for th in table.find_all("th")), topic.page
+            tables += 1
+    assert tables > 20

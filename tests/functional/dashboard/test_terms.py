@@ -420,7 +420,7 @@ def test_the_list_says_how_many_owe_and_leads_to_them(
     page = app.get("/admin/terms")
     bars = page.html.find_all("svg", attrs={"aria-label": True})
     assert ["1 of 4 (25 %)" in bar["aria-label"] for bar in bars] == [True]
-    assert "3\xa0owed" in page.html.main.text
+    assert "3\xa0owe it" in page.html.main.text
     rows = app.get("/admin/terms.json").json
     assert [(each["version"], each["accepted"], each["owed"]) for each in rows] == [
         (2, 0, None),
