@@ -90,7 +90,7 @@ def test_what_is_on_a_network_is_listed_from_its_page(
 ) -> None:
     sign_in(Role.VIEWER)
     listed = app.get(f"/admin/networks/{network.id}").click("1 VM$")
-    assert [row.th.text for row in listed.html.select("tbody tr")] == ["web"]
+    assert [row.th.a.text for row in listed.html.select("tbody tr")] == ["web"]
     app.get("/admin/networks").click(href=f"network_id={network.id}$")
 
 
