@@ -14,7 +14,7 @@ def look(page: Any, name: str, *, full: bool = True) -> list[str]:
     """What is wrong with this page (a context with ``bypass_csp``); it is left wide and light.
 
     ``full`` looks at the narrow page as well, in the dark, where only the colours are others, and
-    at letters of twice the size.
+    at letters of twice the size, on both.
     """
     page.evaluate(AXE)
     found = _violations(page, name, {"type": "tag", "values": TAGS})
@@ -22,6 +22,9 @@ def look(page: Any, name: str, *, full: bool = True) -> list[str]:
     found += _overflow(page, f"{name}, narrow")
     if full:
         found += _violations(page, f"{name}, narrow", {"type": "tag", "values": TAGS})
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        found += _overflow(page, f"{name}, narrow, letters of twice the size")
+        page.evaluate("document.documentElement.style.fontSize = ''")
     page.set_viewport_size(WIDE)
     if full:
         page.emulate_media(color_scheme="dark")
