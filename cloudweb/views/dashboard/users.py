@@ -105,7 +105,7 @@ def _show(request: Request) -> Response:
         request,
         "user",
         user=user,
-        possible={act.value for act in Act if not obstacle(user, act, own_id)},
+        obstacles={act.value: obstacle(user, act, own_id) for act in Act},
         key=forms.new_key(),
         allowances=allowances,
         has=has | {"addresses": address_lists.count_of(request.db, user.id)},

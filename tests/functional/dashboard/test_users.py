@@ -396,3 +396,48 @@ def test_the_page_of_a_user_needs_few_statements(
         with count_statements() as counter:
             app.get(f"/admin/users/{person.user.id}{path}")
         assert len(counter) <= 12, path
+
+
+@pytest.mark.parametrize(
+    ("state", "act", "why"),
+    [
+        (UserState.ACTIVE, "send", "is active"),
+        (UserState.ACTIVE, "verify", "is verified already"),
+        (UserState.ACTIVE, "factor", "has no second factor"),
+        (UserState.DEACTIVATED, "reject", "is deactivated"),
+        (UserState.UNVERIFIED, "mail", "Nobody has shown"),
+    ],
+)
+def test_what_cannot_be_done_about_a_user_now_is_there_with_the_reason(
+    state: UserState,
+    act: str,
+    why: str,
+    app: webtest.TestApp,
+    sign_in: Callable,
+    make_user: Callable,
+    change: Callable,
+) -> None:
+    sign_in(Role.ADMIN)
+    person = make_user()
+    change(person, state=state, verified=utc_now())
+    page = app.get(f"/admin/users/{person.user.id}").html
+    button = page.find(attrs={"aria-describedby": f"why-{act}"})
+    assert button["aria-disabled"] == "true"
+    assert why in page.find(id=f"why-{act}").text
+    assert not page.select(f'main [href$="/{act}"], main [action$="/{act}"]')
+
+
+def test_of_oneself_it_is_said_who_can(app: webtest.TestApp, sign_in: Callable) -> None:
+    me = sign_in(Role.ADMIN)
+    page = app.get(f"/admin/users/{me.user.id}").html
+    for act in ("role", "deactivate"):
+        assert "ask another admin" in page.find(id=f"why-{act}").text
+    assert "ask another admin" not in page.find(id="why-send").text
+
+
+def test_who_may_not_do_it_sees_neither_button_nor_reason(
+    app: webtest.TestApp, sign_in: Callable, make_user: Callable
+) -> None:
+    sign_in(Role.VIEWER)
+    page = app.get(f"/admin/users/{make_user().user.id}").html
+    assert page.select("main [aria-disabled], main [id^=why-]") == []
