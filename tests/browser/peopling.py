@@ -122,6 +122,7 @@ def people(
             "account-sent": "/account/sent",
             "account-done": "/account/done",
             "account-link": f"/account/link?key={link}",
+            "account-link-spent": "/account/link?key=spent",
             "account-terms": "/account/terms?next=/admin/",
             "account-plain": "/account",
             "code": "/admin/login/code",

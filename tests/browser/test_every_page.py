@@ -18,7 +18,13 @@ LEAD_ON = {"admin.root"}
 """Routes that only lead to another page."""
 MOST_STATEMENTS = 12
 MOST_BYTES = 150_000
-STATUS = {"missing": 404, "vm-missing": 404, "forbidden": 403, "vms-refused": 400}
+STATUS = {
+    "missing": 404,
+    "vm-missing": 404,
+    "forbidden": 403,
+    "vms-refused": 400,
+    "account-link-spent": 400,
+}
 PARTS = 4
 LISTS = (
     *("overview", "vms", "backends", "operations", "networks", "ips", "pools", "images"),

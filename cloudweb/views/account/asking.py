@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from cloudweb import faults
 from cloudweb.domain import accounts, email_addresses, registration
 from cloudweb.domain.identity import stranger
-from cloudweb.models import unit_of_work
+from cloudweb.models import MailedLink, User, unit_of_work
 from cloudweb.views.dashboard import pages
 
 _KIND = "mail"
@@ -136,9 +136,20 @@ def done(request: Request) -> Response:
 def show_link(request: Request) -> Response:
     """GET /account/link?key=…: looking uses nothing up, as programs look at links in mails."""
     key = request.GET.get("key", "")[:200]
-    link, user = registration.find_link(request.db, key)
+    link, user = _find_link(request, request.db, key)
     shown = {"email": link.email or user.email, "changes": link.email is not None, "key": key}
     return pages.show(request, "mailed_link", errors={}, error="", **shown)
+
+
+def _find_link(request: Request, session: Session, key: str) -> tuple[MailedLink, User]:
+    """The mailed link and whose it is; of one that is not good, where there are others is told."""
+    try:
+        return registration.find_link(session, key)
+    except faults.BadRequest as fault:
+        told = {"what": "spent", "open": request.conf.sign_up, "error": fault.message}
+        raise pages.Refused(
+            pages.show(request, "account_told", status=fault.code, **told)
+        ) from None
 
 
 @view_config(route_name="account.link", request_method="POST", permission=NO_PERMISSION_REQUIRED)
@@ -147,7 +158,7 @@ def follow_link(request: Request) -> Response:
     key, password = field(request, "key")[:200], field(request, "password")
     who = stranger("dashboard", request.remote, request.request_id)
     with unit_of_work(request.sessions, write=False) as session:
-        link, user = registration.find_link(session, key)
+        link, user = _find_link(request, session, key)
     if link.email is not None:
         email_addresses.confirm_change(request.db, who, request.account_rules, key)
         return HTTPSeeOther(request.route_path("account.done", _query={"email": ""}))

@@ -9,7 +9,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from cloudweb import faults
-from cloudweb.domain import accounts, audit, second_factor
+from cloudweb.domain import accounts, audit, second_factor, web_sessions
 from cloudweb.domain.identity import Identity, stranger
 from cloudweb.models import Outcome, Role, User, unit_of_work
 from cloudweb.passwords import user_of
@@ -38,9 +38,18 @@ def _show_form(
 ) -> Response:
     given = _field(request, "next") if request.method == "POST" else request.GET.get("next", "")
     target = local_path(given) or ""
+    ended = not error and _has_ended(request)
     return pages.show(
-        request, "login", status=status, error=error, email=email[:254], target=target
+        request, "login", status=status, error=error, email=email[:254], target=target, ended=ended
     )
+
+
+def _has_ended(request: Request) -> bool:
+    """Whether the browser still has a session that is none any more: who signs out has not."""
+    text = request.cookies.get(SESSION_COOKIE(request.conf), "")[:200]
+    if not text or request.identity is not None:
+        return False
+    return web_sessions.find_pending(request.db, text) is None
 
 
 @view_config(route_name="admin.login", request_method="GET", permission=NO_PERMISSION_REQUIRED)

@@ -355,3 +355,13 @@ def test_pages_of_the_account_are_not_cached_and_not_framed(app: webtest.TestApp
         page = app.get(path)
         assert page.headers["Cache-Control"] == "no-store"
         assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("key", ["", "x", "x" * 5000, "\u202e"])
+def test_a_link_that_is_no_good_leads_to_where_there_are_others(
+    key: str, app: webtest.TestApp
+) -> None:
+    page = app.get("/account/link", {"key": key}, status=400)
+    assert page.html.h1.text == "This link is not good any longer"
+    assert page.click("a new password").request.path == "/account/forgotten"
+    assert page.click("sign up").request.path == "/account/sign-up"
