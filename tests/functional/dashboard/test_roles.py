@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import webtest
 from pyramid.authorization import ACLHelper
 
-from cloudweb.models import Role
+from cloudweb.models import Base, Role, SessionFactory, unit_of_work, utc_now
 from cloudweb.security import GRANTS, MEANINGS, Permission
 from cloudweb.views.endpoints import endpoints_of
 
@@ -104,6 +105,103 @@ def test_each_route_opens_for_the_roles_of_the_table_and_no_other(
         if not right:
             wrong.append(f"{method} {url} ({permission}): {answer.status_code}")
     assert wrong == []
+
+
+_NUMBER = 999_999
+"""What ``url_of`` puts for every id and name."""
+_AS_THEY_ARE = {"list_versions", "backup_marks", "alembic_version"}
+NOT_THERE = {
+    *("account.session.end", "account.token.revoke", "admin.form", "admin.undo"),
+    *("admin.view.edit", "admin.view.remove"),
+}
+"""What is of somebody else, so that for everybody there is no such thing."""
+INSTEAD = {
+    **dict.fromkeys(("admin.act", "admin.help.page", "admin.ip", "admin.terms.translate"), 404),
+    **dict.fromkeys(("admin.pool.release", "admin.pool.reserve", "admin.pool.resize"), 400),
+    **dict.fromkeys(NOT_THERE, 404),
+}
+"""What does not open: what no number is the name of, too, and what has to be told which values."""
+
+
+@pytest.fixture
+def one_of_each(sessions: SessionFactory) -> Callable[[], dict[str, list[Any]]]:
+    """Fills every table with a row that has this number for its id and as its name; all rows there
+    are, but for what is written down of those who ask.
+    """
+    with unit_of_work(sessions) as session:
+        for table in Base.metadata.sorted_tables:
+            if table.name not in _AS_THEY_ARE:
+                session.execute(sa.insert(table).values(**_row(table)))
+
+    def read() -> dict[str, list[Any]]:
+        with unit_of_work(sessions, write=False) as session:
+            return {
+                table.name: [tuple(row) for row in session.execute(sa.select(table))]
+                for table in Base.metadata.sorted_tables
+                if table.name not in {"audit", *_AS_THEY_ARE}
+            }
+
+    return read
+
+
+def _row(table: sa.Table) -> dict[str, Any]:
+    return {
+        column.key: _value(column)
+        for column in table.columns
+        if column.primary_key or not (column.nullable or column.default or column.server_default)
+    }
+
+
+def _value(column: sa.Column[Any]) -> Any:
+    kind = column.type
+    if isinstance(kind, sa.Enum):
+        return next(iter(kind.enum_class or kind.enums))
+    if isinstance(kind, sa.Boolean):
+        return False
+    if isinstance(kind, sa.Integer):
+        return 1 if isinstance(kind, sa.SmallInteger) else _NUMBER
+    if isinstance(kind, sa.JSON):
+        return []
+    if isinstance(kind, sa.LargeBinary):
+        return b"{}"
+    if isinstance(kind, sa.String):
+        return str(_NUMBER)
+    return utc_now()
+
+
+@pytest.mark.parametrize("who", [*Role, NOBODY])
+def test_what_is_there_opens_for_the_roles_of_the_table_and_is_changed_by_no_other(
+    who: Role | str, app: webtest.TestApp, sign_in: Callable, one_of_each: Callable
+) -> None:
+    person = sign_in(who) if isinstance(who, Role) else None
+    token = app.get("/admin/login").form["csrf_token"].value
+    fields = {"csrf_token": token, "key": "f" * 32, "reason": "why not"}
+    before, wrong, opened, refused = one_of_each(), [], 0, 0
+    views = sorted(v for v in views_of(app.app) if v[:2] not in {*PUBLIC, ROOT})
+    for name, method, permission in views:
+        held = {each.value: roles for each, roles in GRANTS.items()}.get(permission, tuple(Role))
+        url, may = url_of(app.app, name), who in held
+        if method == "POST" and (not may or name in NOT_THERE):
+            answer = app.post(url, fields, status="*")
+            refused += 1
+        elif method == "GET" and str(_NUMBER) in url:
+            answer = app.get(url, status="*")
+            opened += may
+        else:
+            continue
+        if person is None:
+            right = answer.status_code == 303 and "/admin/login" in answer.location
+        elif not may:
+            right = answer.status_code == 403
+        else:
+            kept = name == "admin.audit.entry" and who not in GRANTS[Permission.AUDIT_VIEW]
+            right = answer.status_code == (404 if kept else INSTEAD.get(name, 200))
+        if not right:
+            wrong.append(f"{method} {url} ({permission}): {answer.status_code}")
+    assert wrong == []
+    assert one_of_each() == before
+    assert (opened > 30) is (person is not None and who is not Role.USER)
+    assert refused >= len(NOT_THERE) - 2
 
 
 def test_no_form_there_is_works_without_its_token_or_by_a_link(
