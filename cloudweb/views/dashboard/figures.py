@@ -128,9 +128,10 @@ def took(milliseconds: int) -> str:
     return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def span(seconds: float) -> str:
-    """So much time, in the largest unit that is whole enough."""
-    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+def every(seconds: float) -> str:
+    """After how much time again, in the largest unit that is whole enough: ``hour``, ``2 days``."""
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
         if seconds >= size:
-            return plural(round(seconds / size), unit)
-    return plural(round(seconds), "second")
+            count = round(seconds / size)
+            return unit if count == 1 else plural(count, unit)
+    return "second"

@@ -251,7 +251,10 @@ def remove(request: Request) -> Response:
         return dataclasses.replace(
             preview,
             follows=(
-                f"The cards of {row.servers} VMs on it are taken out, while they run.",
+                f"The cards of {plural(row.servers, 'VM')} on it are taken out, while"
+                f" {'it runs' if row.servers == 1 else 'they run'}."
+                if row.servers
+                else "No VM has a card on it.",
                 "It is removed from every cluster; its addresses and prefix can be used again.",
             ),
             obstacle=obstacle,

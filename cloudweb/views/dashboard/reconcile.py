@@ -70,7 +70,7 @@ def index(request: Request) -> Response:
         key=forms.new_key(),
         sent=forms.find(request.db, request.identity, request.GET.get("form", "")),
         risk_of=risk_of,
-        every=figures.span(request.conf.reconcile_every_s),
+        every=figures.every(request.conf.reconcile_every_s),
     )
 
 

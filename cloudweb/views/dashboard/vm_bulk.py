@@ -17,6 +17,7 @@ from cloudweb.models import Backend, OperState, SentForm, Server
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, bulk, noticing, silence
 from cloudweb.views.dashboard.acts import Item, Preview
+from cloudweb.views.dashboard.figures import plural
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.states import verb as word_of
 from cloudweb.views.dashboard.vm_choice import chosen, chosen_ids
@@ -102,7 +103,7 @@ def _preview(request: Request) -> Preview:
         obstacle="" if doable else "None of these can be.",
         danger=verb == "destroy",
         reason=reason,
-        phrase=f"destroy {len(doable)} vms" if verb == "destroy" else "",
+        phrase=f"destroy {plural(len(doable), 'vm')}" if verb == "destroy" else "",
         kept={"verb": [verb], "id": [str(row.server.id) for row in rows]},
         command=_command(verb, [str(item.id) for item in doable]),
     )

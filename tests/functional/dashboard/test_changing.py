@@ -253,7 +253,9 @@ def test_a_network_is_drained_made_everywhere_and_removed(
     form.submit(status=303)
     _form(app.get(f"{url}/drain")).submit(status=303)
     assert "It is drained already" in app.get(f"{url}/drain")
-    form = _form(app.get(f"{url}/remove"))
+    shown = app.get(f"{url}/remove")
+    assert "No VM has a card on it." in shown
+    form = _form(shown)
     form["phrase"], form["reason"] = f"remove network {network.id}", "not used"
     form.submit(status=303)
     with unit_of_work(sessions, write=False) as session:
