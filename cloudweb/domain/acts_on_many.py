@@ -61,6 +61,11 @@ class Outcome:
     backend: Backend | None
 
     @property
+    def there(self) -> bool:
+        """Whether there is such a thing."""
+        return self.server is not None or self.backend is not None
+
+    @property
     def failed(self) -> bool:
         """Whether it was to be done and was not."""
         ended = self.operation is not None and self.operation.state is OperationState.ERROR

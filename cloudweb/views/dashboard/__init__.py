@@ -101,6 +101,7 @@ _ROUTES = {
     "admin.help": "/admin/help",
     "admin.help.page": "/admin/help/{page:[a-z0-9-]{1,40}}",
     "admin.vms.bulk": "/admin/vms/bulk",
+    "admin.vms.choose": "/admin/vms/choose",
     "admin.acts": "/admin/acts",
     "admin.act": "/admin/acts/{key:[0-9a-f]{1,32}}",
     "admin.job": r"/admin/jobs/{backend}/{id:\d{1,18}}",

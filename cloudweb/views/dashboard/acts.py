@@ -192,7 +192,7 @@ def respond(
         raise pages.Refused(_show(request, preview, status=400, errors=errors))
     with_reason(request, reason)
     try:
-        form.location = _undoable(request, preview.title, do(preview, reason, form))
+        form.location = undoable(request, preview.title, do(preview, reason, form))
     except REFUSALS as fault:
         request.db.rollback()
         errors = dict(fault.fields) or {"": fault.message}
@@ -207,11 +207,11 @@ def at_once(request: Request, do: Callable[[], str], *, title: str = "") -> Resp
     """
     form, again = claim(request)
     if not again:
-        form.location = _undoable(request, title, do()) if title else do()
+        form.location = undoable(request, title, do()) if title else do()
     return HTTPSeeOther(form.location)
 
 
-def _undoable(request: Request, title: str, location: str) -> str:
+def undoable(request: Request, title: str, location: str) -> str:
     """Where to go, with the number by which what was just done can be undone, if it can be."""
     undo = undos.offer(request.db, request.identity, title=title, location=location)
     if undo is None or not may_undo(request, undo):

@@ -18,6 +18,7 @@ from cloudweb.models import Backend, SentForm, Server
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, bulk, draining, figures, noticing, states
 from cloudweb.views.dashboard.acts import Item, Preview
+from cloudweb.views.dashboard.vm_choice import nothing_ticked
 
 ACTS = {
     "refresh": "Refresh",
@@ -86,8 +87,8 @@ def _preview(request: Request) -> Preview:
     verb, ids = _verb(request), set(request.params.getall("id"))
     known = fleet.list_all(request.db)
     chosen = [backend for backend in known if str(backend.id) in ids]
-    if not chosen:
-        raise faults.BadRequest("No backend was chosen. Tick some in the list.")
+    if not ids:
+        nothing_ticked(request, "admin.backends")
     servers = fleet.count_servers(request.db)
     items = [
         Item(
@@ -100,7 +101,14 @@ def _preview(request: Request) -> Preview:
         )
         for backend in chosen
     ]
-    doable = [b for b, item in zip(chosen, items, strict=True) if not item.why_not]
+    there = {str(backend.id) for backend in chosen}
+    items += [
+        Item(int(text), f"Backend {text}", "There is no such backend.")
+        for text in sorted(ids - there)
+        if text.isascii() and text.isdigit() and len(text) < 19
+    ]
+    free = {item.id for item in items if not item.why_not}
+    doable = [backend for backend in chosen if backend.id in free]
     many = figures.plural(len(doable), "backend")
     preview = Preview(
         title=f"{ACTS[verb]} {many}" if verb != "restrict" else f"Make {many} not public",
@@ -108,7 +116,7 @@ def _preview(request: Request) -> Preview:
         section="backends",
         up=(("Backends", request.route_path("admin.backends")),),
         facts={
-            "Chosen": str(len(chosen)),
+            "Chosen": str(len(items)),
             "VMs there": str(sum(sum(servers.get(b.id, {}).values()) for b in chosen)),
         },
         follows=_FOLLOWS[verb],
@@ -116,7 +124,7 @@ def _preview(request: Request) -> Preview:
         obstacle="" if doable else "None of these can be.",
         harsh=verb == "offline",
         reason="required" if verb in _EXPLAINED else "" if verb == "refresh" else "optional",
-        kept={"verb": [verb], "id": [str(backend.id) for backend in chosen]},
+        kept={"verb": [verb], "id": [str(item.id) for item in items]},
         command=_command(verb, [backend.name for backend in doable]),
     )
     return _with_more(request, preview, verb, doable) if doable else preview

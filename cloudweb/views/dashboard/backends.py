@@ -101,7 +101,9 @@ def index(request: Request) -> Response:
         BACKENDS,
         busy=lambda rows: busy or any(row.backend.refresh_asked for row in rows),
         condition=lambda backend: _condition(request, backend),
-        bulk=[*ACTS.items()] if allows(request.identity.role, Permission.BACKEND_DRAIN) else [],
+        bulk=[(verb, f"{word}…") for verb, word in ACTS.items()]
+        if allows(request.identity.role, Permission.BACKEND_DRAIN)
+        else [],
     )
 
 

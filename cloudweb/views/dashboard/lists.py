@@ -30,7 +30,7 @@ _MOST_SORTS = 4
 _OWN = ("q", "filter", "sort", "per_page", "after", "cols", "view")
 _UP_TO = "upto"
 """What a list that refreshes itself asks with: the newest row there was when it was opened."""
-_NOT_OURS = ("undo", _UP_TO)
+_NOT_OURS = ("undo", "unticked", _UP_TO)
 _NO_FILTERS = ("sort", "per_page", "after", "cols", "view")
 _ALL = "all"
 _ANY = "any"
@@ -126,6 +126,11 @@ class Asked:
     def kept(self) -> dict[str, str]:
         """The filters, to go along with a form about all that match."""
         return {k: v for k, v in self._given.items() if k not in _NO_FILTERS}
+
+    @property
+    def place(self) -> dict[str, str]:
+        """All that the address says, to come back to it."""
+        return {k: v for k, v in self._given.items() if k != "view"}
 
     @property
     def own_query(self) -> str:

@@ -20,8 +20,8 @@ from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.figures import plural
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.states import verb as word_of
-from cloudweb.views.dashboard.vm_choice import chosen, chosen_ids
-from cloudweb.views.dashboard.vm_lists import ACTS
+from cloudweb.views.dashboard.vm_choice import chosen_ids, gone, rows_of
+from cloudweb.views.dashboard.vm_lists import ACTS, AT_ONCE
 
 
 def _lock(session: Session, identity: Identity, server_id: int) -> None:
@@ -77,9 +77,10 @@ def _verb(request: Request) -> str:
 def _preview(request: Request) -> Preview:
     verb = _verb(request)
     word, sentence = ACTS[verb][0], _ACTS[verb][0]
-    rows = chosen(request)
+    ids = chosen_ids(request)
+    rows = rows_of(request, ids)
     backends = {backend.id: backend for backend in fleet.list_all(request.db)}
-    items = _items(request, rows, verb, backends)
+    items = [*_items(request, rows, verb, backends), *gone(ids, rows)]
     on = {row.server.backend_id for row in rows}
     doable = [item for item in items if not item.why_not]
     many = f"{len(doable)} VM{'s' if len(doable) != 1 else ''}"
@@ -93,7 +94,7 @@ def _preview(request: Request) -> Preview:
         section="vms",
         up=(("VMs", request.route_path("admin.vms")),),
         facts={
-            "Chosen": str(len(rows)),
+            "Chosen": str(len(ids)),
             "Owners": ", ".join(sorted(owners)) if len(owners) <= 5 else f"{len(owners)} people",
             "Backends": ", ".join(sorted({row.backend_name for row in rows})),
             **silence.fact(*(b for id_, b in backends.items() if id_ in on)),
@@ -104,7 +105,7 @@ def _preview(request: Request) -> Preview:
         danger=verb == "destroy",
         reason=reason,
         phrase=f"destroy {plural(len(doable), 'vm')}" if verb == "destroy" else "",
-        kept={"verb": [verb], "id": [str(row.server.id) for row in rows]},
+        kept={"verb": [verb], "id": [str(id_) for id_ in ids]},
         command=_command(verb, [str(item.id) for item in doable]),
     )
 
@@ -210,3 +211,19 @@ def act(request: Request) -> Response:
         ids = [("id", str(id_)) for id_ in chosen_ids(request)]
         return HTTPSeeOther(request.route_path("admin.vms.mail", _query=ids))
     return acts.respond(request, lambda: _preview(request), do)
+
+
+@view_config(route_name="admin.vms.choose", request_method="POST", permission=Permission.SERVER_ACT)
+def choose(request: Request) -> Response:
+    """POST /admin/vms/choose: what hurts nobody is done at once, the rest is shown before."""
+    ids, verb = chosen_ids(request), acts.text(request, "verb")
+    if verb not in AT_ONCE:
+        query = [("verb", verb), *(("id", str(id_)) for id_ in ids)]
+        return HTTPSeeOther(request.route_path("admin.vms.bulk", _query=query))
+    form, again = acts.claim(request)
+    if not again:
+        preview, run = _preview(request), _ACTS[_verb(request)][1]
+        items = [bulk.carry_out(request, item, run, of="vms", verb=verb) for item in preview.items]
+        page = bulk.keep(request, form, preview.title, items)
+        form.location = acts.undoable(request, preview.title, page)
+    return HTTPSeeOther(form.location)

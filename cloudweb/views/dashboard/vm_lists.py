@@ -7,7 +7,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from cloudweb.domain import fleet, server_lists
+from cloudweb.domain import fleet, forms, server_lists
 from cloudweb.domain.server_lists import ServerRow
 from cloudweb.models import Backend, OperState, Server, User
 from cloudweb.security import Permission, allows
@@ -74,6 +74,9 @@ ACTS = {
 }
 """What can be asked for many VMs at once, and who may."""
 
+AT_ONCE = ("start", "unsuspend", "lock")
+"""What hurts nobody and is done without a look at what follows."""
+
 
 @view_config(route_name="admin.vms", request_method="GET", permission=Permission.DASHBOARD_VIEW)
 @view_config(
@@ -103,8 +106,9 @@ def respond(
         listing,
         besides=besides or {},
         silent={backend.id: backend for backend in backends if backend.is_silent},
+        key=forms.new_key(),
         bulk=[
-            (verb, word)
+            (verb, word if verb in AT_ONCE else f"{word}…")
             for verb, (word, needed) in ACTS.items()
             if allows(request.identity.role, needed)
         ],

@@ -15,7 +15,7 @@ from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, bulk, noticing, writing
 from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.figures import plural
-from cloudweb.views.dashboard.vm_choice import chosen
+from cloudweb.views.dashboard.vm_choice import chosen_ids, gone, rows_of
 
 
 @view_config(
@@ -23,7 +23,8 @@ from cloudweb.views.dashboard.vm_choice import chosen
 )
 def write(request: Request) -> Response:
     """GET, POST /admin/vms/mail?id=…: what to write; with that, the mail as it will be; sent."""
-    rows = chosen(request)
+    ids = chosen_ids(request)
+    rows = rows_of(request, ids)
     names = sorted({row.server.name for row in rows})
     page = {
         "section": "vms",
@@ -32,7 +33,7 @@ def write(request: Request) -> Response:
         "words": f"{', '.join(names[:10])}{' and more' if len(names) > 10 else ''}. Each owner gets"
         " one mail: your text, then the names of their VMs, and who has written it.",
         "obstacle": "",
-        "ids": [row.server.id for row in rows],
+        "ids": ids,
         "command": _command(rows),
     }
 
@@ -48,14 +49,16 @@ def write(request: Request) -> Response:
         return bulk.keep(request, form, preview.title, items)
 
     return writing.respond(
-        request, page, lambda *words: _preview(request, rows, notice(*words)), do
+        request, page, lambda *words: _preview(request, ids, rows, notice(*words)), do
     )
 
 
-def _preview(request: Request, rows: Sequence[ServerRow], notice: Notice) -> Preview:
+def _preview(
+    request: Request, ids: Sequence[int], rows: Sequence[ServerRow], notice: Notice
+) -> Preview:
     to = noticing.owners(request, [row.server.id for row in rows])
     told = {owner.email for owner in to}
-    items = [_item(request, row, told) for row in rows]
+    items = [*(_item(request, row, told) for row in rows), *gone(ids, rows)]
     letter = notices.letter(notice, to[0], "") if to else None
     mails = plural(len(to), "mail")
     return Preview(
@@ -63,14 +66,14 @@ def _preview(request: Request, rows: Sequence[ServerRow], notice: Notice) -> Pre
         verb=f"Send {mails}",
         section="vms",
         up=(("VMs", request.route_path("admin.vms")),),
-        facts={"Chosen": plural(len(rows), "VM"), "Owners": plural(len(to), "person", "people")},
+        facts={"Chosen": plural(len(ids), "VM"), "Owners": plural(len(to), "person", "people")},
         follows=("Each owner gets one mail, that names their VMs.", "It cannot be taken back."),
         items=items,
         obstacle="" if to else "None of their owners gets mail.",
         kept={
             "subject": [notice.subject],
             "text": [notice.text],
-            "id": [str(row.server.id) for row in rows],
+            "id": [str(id_) for id_ in ids],
         },
         part="notice" if letter else "",
         values=writing.sample(letter, to[0].email, mails=len(to)) if letter else {},

@@ -207,6 +207,16 @@ def _bulk(site: Site) -> Any:
     return site.send(f"/admin/vms/bulk?verb=shutdown&id={server.id}")
 
 
+def _choose(site: Site) -> Any:
+    server = site.make("server")
+    page = site.app.get("/admin/vms")
+    key = page.html.select_one("input[name=key][form=bulk]")["value"]
+    token = page.forms["bulk"]["csrf_token"].value
+    fields = {"csrf_token": token, "key": key, "verb": "lock", "id": str(server.id)}
+    site.again = lambda: site.app.post("/admin/vms/choose", fields, status="*")
+    return site.again()
+
+
 def _mail(site: Site) -> Any:
     server = site.make("server")
     words = "subject=New+disks&text=On+Friday."
@@ -676,6 +686,7 @@ ROWS: dict[str, Row] = {
     ),
     "admin.vm.migrate": _row(_move("migrate"), "server:migrate", operation=True),
     "admin.vm.failover": _row(_move("failover"), "server:failover", operation=True),
+    "admin.vms.choose": _row(_choose, "server:lock", details=MOVED),
     "admin.vms.bulk": _row(_bulk, "server:shutdown", operation=True),
     **{
         f"admin.node.{verb}": _row(_role(verb, role), f"node:{verb}", operation=True, details=MOVED)

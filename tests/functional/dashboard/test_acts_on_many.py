@@ -162,3 +162,72 @@ def test_an_act_on_backends_is_one_too(
     assert sorted(_cells(page, "Result")) == ["Done", "Skipped"]
     assert _cells(page, "Now") == ["Drained"] * 2
     assert "a new switch" in app.get("/admin/acts")
+
+
+def _choose(app: webtest.TestApp, verb: str, *ids: int, path: str = "/admin/vms") -> Any:
+    """Press a button under the list with these ticked."""
+    page = app.get(path)
+    form = page.forms["bulk"]
+    key = page.html.select_one("input[name=key][form=bulk]")["value"]
+    fields = [("csrf_token", form["csrf_token"].value), ("key", key), ("verb", verb)]
+    return app.post(form.action, [*fields, *(("id", str(id_)) for id_ in ids)], status=303)
+
+
+def test_what_hurts_nobody_is_done_at_once_and_can_be_undone(
+    app: webtest.TestApp, sign_in: Callable, three: list[Any], sessions: SessionFactory
+) -> None:
+    sign_in(Role.HELPDESK)
+    words = {
+        button["value"]: button.text for button in app.get("/admin/vms").html.select("#bulk button")
+    }
+    assert {verb for verb, word in words.items() if "…" not in word} == {
+        "start",
+        "unsuspend",
+        "lock",
+    }
+    answer = _choose(app, "lock", three[0].id, three[1].id)
+    page = answer.follow()
+    assert "Lock 2 VMs" in page
+    assert _cells(page, "Result") == ["Done"] * 2
+    with unit_of_work(sessions, write=False) as session:
+        locked = session.scalars(sa.select(Server.locked).order_by(Server.id)).all()
+    assert locked == [True, True, False]
+    app.post(answer.request.url, answer.request.body, status=303)
+    with unit_of_work(sessions, write=False) as session:
+        kept = session.scalars(sa.select(SentForm.title)).all()
+    assert kept == ["Lock 2 VMs"], "sent again it is the same act"
+    next(f for f in page.forms.values() if "/admin/undo/" in f.action).submit(status=303)
+    with unit_of_work(sessions, write=False) as session:
+        assert not any(session.scalars(sa.select(Server.locked)))
+
+
+def test_what_hurts_is_shown_before_and_names_those_that_are_gone(
+    app: webtest.TestApp, sign_in: Callable, three: list[Any]
+) -> None:
+    sign_in(Role.OPERATOR)
+    page = _choose(app, "shutdown", three[0].id, 10**9).follow()
+    assert "1 of 2 will be done" in page
+    assert "There is no such VM." in page.html.find(id=f"item-{10**9}").text
+    assert "Chosen2" in "".join(page.html.select_one("dl.facts").text.split())
+    page = page.forms["act"].submit(status=303).follow()
+    assert _cells(page, "Result") == ["Waiting", "Skipped"]
+    page = _choose(app, "mail", three[0].id, 10**9).follow().follow()
+    assert "Mail the owners" in page
+    page = app.get(f"/admin/backends/bulk?verb=undrain&id={three[0].backend_id}&id={10**9}")
+    assert "There is no such backend." in page
+
+
+@pytest.mark.parametrize("what", ["vms", "backends"])
+def test_who_ticks_nothing_is_told_so_in_the_list(
+    what: str, app: webtest.TestApp, sign_in: Callable, three: list[Any]
+) -> None:
+    sign_in(Role.OPERATOR)
+    if what == "vms":
+        page = _choose(app, "shutdown", path="/admin/vms?q=vm-1&sort=-name&per_page=25").follow()
+        assert page.html.select_one("form.bar input[name=q]")["value"] == "vm-1"
+        assert page.request.GET["sort"] == "-name"
+    else:
+        page = app.get("/admin/backends/bulk?verb=drain", status=303).follow()
+    assert "nothing is ticked" in page.html.find(role="alert").text
+    part = app.get(f"/admin/{what}?unticked=yes", headers={"HX-Request": "true"})
+    assert "nothing is ticked" not in part
