@@ -246,6 +246,7 @@ def _audit(session: Session, admin: Identity, servers: list[Server]) -> dict[str
         before="web",
         after="web-1",
     )
+    audit.record(session, admin, "backend:refresh", "backend", server.backend_id)
     viewer = Identity(None, "viewer@example.org", Role.VIEWER, "dashboard", "192.0.2.44")
     refused = "server:destroy"
     audit.record(session, viewer, refused, "server", server.id, outcome=Outcome.REFUSED)

@@ -55,7 +55,7 @@ def test_every_route_has_a_page_that_is_looked_at(world: Any, routes: dict[str, 
     unseen = {
         name
         for name, pattern in routes.items()
-        if not any(re.fullmatch(_expression(pattern), path) for path in paths)
+        if not any(re.fullmatch(expression(pattern), path) for path in paths)
     }
     assert unseen == LEAD_ON, "Give each a page in World.pages, or in the folder's furnishing."
 
@@ -63,10 +63,10 @@ def test_every_route_has_a_page_that_is_looked_at(world: Any, routes: dict[str, 
 def _route_of(routes: dict[str, str], path: str) -> str:
     """Which of the routes a page's path is of."""
     path = path.partition("?")[0]
-    return next((n for n, p in routes.items() if re.fullmatch(_expression(p), path)), "")
+    return next((n for n, p in routes.items() if re.fullmatch(expression(p), path)), "")
 
 
-def _expression(pattern: str) -> str:
+def expression(pattern: str) -> str:
     """A route's pattern as a regular expression of its paths."""
     parts = re.split(r"(\{\w+(?::(?:[^{}]|\{[^{}]*\})*)?\})", pattern)
     return "".join(
