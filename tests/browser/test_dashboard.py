@@ -156,3 +156,24 @@ def test_the_first_tab_reaches_the_content(browse: Callable, world: Any) -> None
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_headings_stay_in_sight_down_a_list_and_a_shadow_says_there_is_more_beside(
+    browse: Callable, world: Any
+) -> None:
+    page = browse(viewport={"width": 1280, "height": 240}).open("/admin/vms")
+    heading = page.get_by_role("columnheader", name="Owner")
+    beyond = heading.evaluate("th => th.getBoundingClientRect().top + 80")
+    page.evaluate("y => window.scrollTo(0, y)", beyond)
+    assert heading.evaluate("th => th.getBoundingClientRect().top") == 0
+    shadow = "frame => getComputedStyle(frame).boxShadow"
+    frame = page.locator(".frame")
+    assert frame.evaluate(shadow) == "none"
+    page.set_viewport_size({"width": 700, "height": 500})
+    assert frame.evaluate("frame => frame.scrollWidth > frame.clientWidth")
+    page.wait_for_function(
+        "getComputedStyle(document.querySelector('.frame')).boxShadow !== 'none'"
+    )
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{world.url}/admin/nodes")
+    assert frame.evaluate("frame => frame.scrollWidth <= frame.clientWidth")

@@ -35,7 +35,7 @@ NODES = Listing(
         Column("backend", "Backend", lambda row: row.backend.name, "name"),
         Column("state", "State", lambda row: nodes.state(row.node)),
         Column("role", "Role", lambda row: row.node.role),
-        Column("group", "Group", lambda row: row.node.node_group, "name"),
+        Column("group", "Group", lambda row: row.node.node_group),
         Column("primaries", "Runs", lambda row: row.node.primaries, "n"),
         Column("secondaries", "Mirrors", lambda row: row.node.secondaries, "n"),
         Column("memory_free", "Memory", lambda row: row.node.memory_free_mb),
