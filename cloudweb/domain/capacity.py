@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -37,6 +37,8 @@ class Promised:
     memory_mb: int
     disk_mb: int
     cpus: int
+    cpus_running: int = 0
+    """Those of the servers that run."""
 
 
 NOTHING = Promised({}, 0, 0, 0)
@@ -73,30 +75,50 @@ def promises(
             before.memory_mb + int(ram),
             before.disk_mb + int(disk) * 1024 * (2 if template == "drbd" else 1),
             before.cpus + int(cpu),
+            before.cpus_running + (int(cpu) if state is OperState.STARTED else 0),
         )
     return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Loss:
-    """What memory is left when the largest node is lost and all that ran there runs elsewhere."""
+    """What is left when the largest node is lost, and what it held is on the others."""
 
     node: Node
-    free_mb: int
+    held: int
+    """All that it had, in use or free."""
+    free: int
     """Less than nothing: so much is missing."""
 
 
-def after_loss(nodes: Iterable[Node]) -> Loss | None:
-    """The free memory of all nodes that take instances, less all memory of the largest of them.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Losses:
+    """That of each kind, by the node that has most of it; memory and disk in MiB."""
 
-    None where there are fewer than two.
+    memory: Loss
+    disk: Loss
+    cpus: Loss
+
+
+def after_loss(nodes: Iterable[Node], promised: Promised) -> Losses | None:
+    """What is free on all nodes that take instances, less all that the largest of them has.
+
+    What ran there runs on others, and what was mirrored there is mirrored on others. None where
+    there are fewer than two.
     """
     usable = [node for node in nodes if node.vm_capable and not (node.drained or node.offline)]
     if len(usable) < 2:
         return None
-    largest = max(usable, key=lambda node: (node.memory_total_mb, node.name))
-    free = sum(node.memory_free_mb for node in usable) - largest.memory_total_mb
-    return Loss(largest, free)
+
+    def lose(total: Callable[[Node], int], free: int) -> Loss:
+        largest = max(usable, key=lambda node: (total(node), node.name))
+        return Loss(largest, total(largest), free - total(largest))
+
+    return Losses(
+        memory=lose(lambda node: node.memory_total_mb, sum(n.memory_free_mb for n in usable)),
+        disk=lose(lambda node: node.disk_total_mb, sum(n.disk_free_mb for n in usable)),
+        cpus=lose(lambda node: node.cpus, sum(n.cpus for n in usable) - promised.cpus_running),
+    )
 
 
 def count_fitting(backend: Backend, flavor: Flavor) -> int:

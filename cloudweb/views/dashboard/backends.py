@@ -134,7 +134,7 @@ def show(request: Request) -> Response:
         state_by=accounts.email_of(request.db, backend.state_by_id),
         servers=promised.servers,
         promised=promised,
-        loss=capacity.after_loss(row.node for row in rows),
+        loss=capacity.after_loss((row.node for row in rows), promised),
         flavors=[(f, _fit(backend, f), capacity.count_fitting(backend, f)) for f in wanted],
         holds=capacity.holds(request.db, backend),
         compared=compared,

@@ -47,9 +47,9 @@ def node(backend: Backend, name: str, total_gib: int, free_gib: int, **flags: bo
         **{"drained": False, "offline": False, "vm_capable": True, **flags},
         memory_total_mb=total_gib * GIB,
         memory_free_mb=free_gib * GIB,
-        disk_total_mb=0,
-        disk_free_mb=0,
-        cpus=8,
+        disk_total_mb=10 * total_gib * GIB,
+        disk_free_mb=10 * free_gib * GIB,
+        cpus=total_gib // 8,
         primaries=0,
         secondaries=0,
     )
@@ -82,13 +82,22 @@ def test_the_page_of_a_backend_reckons_what_is_left_without_its_largest_node(
     cells = [cell.text.strip() for cell in page.html.find(id="room").find_parent("table")("td")]
     assert cells[:5] == ["96 GiB", "4 GiB", "36 GiB", "60 GiB", "6 GiB"]
     assert cells[6] == "40 GiB", "disks that are mirrored count twice"
-    assert cells[11] == "6"
+    assert cells[9] == "60 GiB"
+    assert cells[10:15] == ["100", "6", "3", "97", "1"]
+    assert "640 GiB disk of n2, 8 CPUs of n2" in page
     assert "lab-7@example.org" in page
-    assert f"{flavor.name}: fits, 29 more" in page
+    assert f"{flavor.name}: fits, 29 more" in page.html.main.text
     assert "Memory in use in the last 24 hours: between 50 % and 75 %, 50 % at the end" in page
     with unit_of_work(sessions) as session:
         session.get_one(Node, (backend.id, "n2")).memory_free_mb = 10 * GIB
-    assert "34 GiB missing" in app.get(f"/admin/backends/{backend.id}?span=7d")
+        session.get_one(Node, (backend.id, "n2")).disk_free_mb = 0
+    for _ in range(4):
+        make_server(backend=backend, flavor=flavor)
+    page = app.get(f"/admin/backends/{backend.id}?span=7d")
+    assert "34 GiB missing" in page
+    assert "440 GiB missing" in page
+    cells = [cell.text.strip() for cell in page.html.find(id="room").find_parent("table")("td")]
+    assert cells[10:15] == ["100", "18", "15", "85", "0 (11 shared)"]
 
 
 def test_the_list_of_backends_is_filtered_by_what_they_have(
