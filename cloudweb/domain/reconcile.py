@@ -57,7 +57,8 @@ def detect(session: Session, backend: Backend, snapshot: Snapshot, prefix: str) 
         wrong = snapshots.differing_cards(cards.get(row.id, ()), report.nics, networks)
         if wrong:
             fix = {"nics": [dataclasses.asdict(nic) for nic in report.nics]}
-            said = (f"{len(cards.get(row.id, ()))} cards", "; ".join(wrong))
+            many = len(cards.get(row.id, ()))
+            said = ("1 card" if many == 1 else f"{many} cards", "; ".join(wrong))
             found.append(_finding(Drift.NICS, row, *said, "Make our cards what Ganeti has.", fix))
         found += _flavor(row, report, flavors[row.id])
     return [*found, *_orphans(session, backend, snapshot, prefix)]

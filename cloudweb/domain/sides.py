@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudweb.domain.differences import Standing
-from cloudweb.models import Drift, Finding, FindingState, Flavor, ReconcileRun, Server
+from cloudweb.models import Drift, Finding, FindingState, Flavor, OperState, ReconcileRun, Server
 
 _ASPECTS: Mapping[str, tuple[Drift, ...]] = {
     "Instance": (Drift.STALE,),
@@ -17,6 +17,13 @@ _ASPECTS: Mapping[str, tuple[Drift, ...]] = {
     "CPUs and memory": (Drift.FLAVOR,),
     "Disks": (),
     "Node": (),
+}
+_STATES = {
+    OperState.BUILD: "being built",
+    OperState.STARTED: "running",
+    OperState.STOPPED: "not running",
+    OperState.ERROR: "in error",
+    OperState.DESTROYED: "destroyed",
 }
 _NOT_COMPARED = ("Disks",)
 """What comparisons do not look at. (The node is the cluster's own word, whenever it is heard.)"""
@@ -69,7 +76,7 @@ def of(session: Session, server: Server, flavor: Flavor, cards: int) -> Sides:
     by_kind = {finding.kind: finding for finding in found}
     ours = {
         "Instance": server.instance_name or "none",
-        "State": server.state.value,
+        "State": _STATES[server.state],
         "Network cards": str(cards),
         "CPUs and memory": f"{flavor.cpu} CPU{'s' if flavor.cpu != 1 else ''}, {flavor.ram_mb} MiB",
         "Disks": f"{flavor.disk_gb} GiB, {flavor.disk_template}",

@@ -8,12 +8,13 @@ from pyramid.view import view_config
 
 from cloudweb.domain import audit, network_lists, operation_lists, operator_networks, pools
 from cloudweb.domain.network_lists import NetworkRow, Place
-from cloudweb.models import OPEN_STATES, Network, NetworkKind, NetworkState, SentForm, User
+from cloudweb.models import OPEN_STATES, Network, NetworkState, SentForm, User
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, lists, pages
 from cloudweb.views.dashboard.acts import Preview
 from cloudweb.views.dashboard.figures import plural, share
 from cloudweb.views.dashboard.lists import Column, Listing
+from cloudweb.views.dashboard.states import KINDS, look
 
 _RECENT = 10
 _YES_NO = {"yes": "yes", "no": "no"}
@@ -31,7 +32,7 @@ NETWORKS = Listing(
     hint="name, subnet, link, owner or id",
     choices={
         "public": ("Public", _YES_NO),
-        "kind": ("Kind", {kind.value: kind.value for kind in NetworkKind}),
+        "kind": ("Kind", {kind.value: words for kind, words in KINDS.items()}),
         "drained": ("Drained", _YES_NO),
         "deleted": ("Deleted", {"no": "no", "yes": "yes"}),
     },
@@ -130,9 +131,9 @@ def _preview(request: Request, verb: str, *, note: str = "") -> tuple[Preview, N
             (network.name, request.route_path("admin.network", id=network.id)),
         ),
         facts={
-            "Network": f"{network.name} (id {network.id}, {network.kind.value})",
+            "Network": f"{network.name} (id {network.id}, {KINDS[network.kind].lower()})",
             "Owner": row.owner or ("everybody: it is public" if network.public else "nobody"),
-            "State": network.state.value + (", drained" if network.drained else ""),
+            "State": look(network.state).word + (", drained" if network.drained else ""),
             "Subnet": network.cidr or "none of ours",
             "VMs on it": str(row.servers),
             "On clusters": f"{len(made)} of {len(places)}",

@@ -164,6 +164,8 @@ def includeme(config: Configurator) -> None:
         "image_state": states.image_state,
         "explain": states.explain,
         "whereabouts": states.whereabouts,
+        "in_words": states.in_words,
+        "kind": lambda kind: states.KINDS[kind],
         "number": figures.number,
         "plural": figures.plural,
         "runs": figures.runs,

@@ -13,6 +13,8 @@ from cloudweb.views.dashboard import lists, pages
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.reconcile import KINDS
 
+_KINDS = {kind.value: words for kind, words in KINDS.items()}
+
 RUNS = Listing(
     name="reconcile.runs",
     title="Comparisons",
@@ -50,7 +52,7 @@ RUNS = Listing(
 )
 def index(request: Request) -> Response:
     """GET /admin/reconcile/runs, .csv, .json: the newest first, and what had changed."""
-    return lists.respond(request, RUNS, up=(("Reconcile", "admin.reconcile"),))
+    return lists.respond(request, RUNS, up=(("Reconcile", "admin.reconcile"),), kinds=_KINDS)
 
 
 @view_config(
@@ -73,7 +75,7 @@ def show_between(request: Request) -> Response:
         one=one,
         two=two,
         between=comparisons.between(one.record, two.record),
-        kinds={kind.value: words for kind, words in KINDS.items()},
+        kinds=_KINDS,
         most=comparisons.MOST_KEPT,
     )
 

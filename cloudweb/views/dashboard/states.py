@@ -1,6 +1,7 @@
 """How a state looks: an icon, a word and a tone, for every state there is and for unknown ones."""
 
 import dataclasses
+import re
 from enum import StrEnum
 
 from cloudweb.domain import attention, images
@@ -15,6 +16,7 @@ from cloudweb.models import (
     Backend,
     Image,
     LetterState,
+    NetworkKind,
     NetworkState,
     OperationState,
     Outcome,
@@ -172,12 +174,26 @@ _VERBS = {
     "OP_NETWORK_DISCONNECT": "Disconnect network",
     "OP_NETWORK_REMOVE": "Remove network",
 }
+_OPCODE = re.compile(r"\bOP_[A-Z_]+")
 
 
 def verb(opcode: str) -> str:
     """An opcode as a word; one nobody knows is shown as it came."""
     return _VERBS.get(opcode, opcode)
 
+
+def in_words(text: str) -> str:
+    """A text with the opcodes in it as words."""
+    return _OPCODE.sub(lambda found: verb(found[0]), text)
+
+
+KINDS = {
+    NetworkKind.MAC_FILTERED: "Apart by MAC prefix",
+    NetworkKind.PHYSICAL_VLAN: "VLAN of its own",
+    NetworkKind.IP_LESS_ROUTED: "Routed",
+    NetworkKind.CUSTOM: "As set by hand",
+}
+"""How networks are kept apart."""
 
 _WHEREABOUTS = {
     "drbd": "on its node, and mirrored on a second one",

@@ -15,6 +15,8 @@ from cloudweb.models import (
     Network,
     NetworkKind,
     NetworkState,
+    Operation,
+    OperationState,
     PoolKind,
     PoolUse,
     PoolValue,
@@ -49,7 +51,7 @@ def test_a_vm_is_shown_from_both_sides_with_the_differences_marked(
     assert "was not compared with our records yet" in app.get(url)
     _compare(sessions, server.backend_id, **{"snf-1": InstanceReport("snf-1", running=False)})
     told = _sides(app.get(url))
-    assert told["State"] == ("STARTED", "not running", "Differs")
+    assert told["State"] == ("running", "not running", "Differs")
     assert told["Instance"] == ("snf-1", "snf-1", "Same")
     assert told["Network cards"][2] == "Differs"
     assert told["Disks"][2] == "Unknown"
@@ -57,7 +59,7 @@ def test_a_vm_is_shown_from_both_sides_with_the_differences_marked(
     _compare(sessions, server.backend_id)
     told = _sides(app.get(url))
     assert told["Instance"] == ("snf-1", "no instance", "Missing")
-    assert told["State"] == ("STARTED", "\N{EN DASH}", "Unknown")
+    assert told["State"] == ("running", "\N{EN DASH}", "Unknown")
 
 
 def test_what_changed_since_it_was_compared_is_not_known(
@@ -140,3 +142,34 @@ def test_a_pool_says_how_many_of_its_values_are_wrong(
     assert [row["id"] for row in app.get("/admin/pools.json?filter=wrong>0").json] == [pool.id]
     assert "2 values" in app.get("/admin/pools")
     assert "nothing, as compared" in app.get(f"/admin/pools/{sound.id}")
+
+
+def test_what_ganeti_calls_things_is_said_in_words(
+    app: webtest.TestApp,
+    sign_in: Callable,
+    make_server: Callable,
+    network: Network,
+    sessions: SessionFactory,
+) -> None:
+    server = make_server(instance_name="snf-1")
+    with unit_of_work(sessions) as session:
+        for key in ("one", "two"):
+            which = {"backend_id": server.backend_id, "server_id": server.id, "target": "snf-1"}
+            how = {"opcode": "OP_INSTANCE_REBOOT", "state": OperationState.SUCCESS}
+            session.add(Operation(key=key, job_id=4711, **how, **which))
+    _compare(sessions, server.backend_id, **{"snf-1": InstanceReport("snf-1", running=True)})
+    sign_in(Role.ADMIN)
+    assert "Routed" in app.get(f"/admin/networks/{network.id}").html.find(class_="facts").text
+    assert "Routed" in app.get("/admin/networks").html.tbody.text
+    preview = app.get(f"/admin/networks/{network.id}/drain").html.find(class_="facts").text
+    assert "routed" in preview
+    assert "ACTIVE" not in preview
+    found = app.get("/admin/search?q=4711").html.main.text
+    assert "Reboot" in found
+    assert "OP_" not in found
+    runs = app.get("/admin/reconcile/runs").html.tbody.text
+    assert "snf-1: Network cards" in runs
+    assert "1 card" in app.get("/admin/reconcile").html.main.text
+    assert "1 cards" not in app.get("/admin/reconcile")
+    page = app.get(f"/admin/backends/{server.backend_id}").html.main.text
+    assert "the last digit of the MAC prefixes" in page

@@ -262,7 +262,7 @@ def test_comparisons_are_kept_with_what_was_new_and_gone(
             found = reconcile.detect(session, backend, snapshot, "snf-")
             reconcile.keep(session, backend, taken=snapshot.taken, found=found, compared=1)
     page = app.get("/admin/reconcile").click("All comparisons")
-    assert "snf-&lt;b&gt;: orphan" in page
+    assert "snf-&lt;b&gt;: Instances without a server" in page
     last, second, first = app.get("/admin/reconcile/runs.json").json
     assert [row["found"] for row in (first, second, last)] == [2, 3, 2]
     assert "snf-<b>: orphan" in first["appeared"]
