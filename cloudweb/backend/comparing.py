@@ -67,6 +67,8 @@ def report_of(instance: Instance) -> InstanceReport:
         vcpus=instance.vcpus,
         memory_mb=instance.memory_mb,
         nics=asking.nics_of(instance),
+        disk_mb=sum(instance.disk_sizes),
+        disk_template=instance.disk_template,
     )
 
 

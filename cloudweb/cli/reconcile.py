@@ -33,6 +33,7 @@ _SERVERS: _Fixes = {
     Drift.BUILD: ("--fix-build-errors", "End builds that nothing goes on with."),
     Drift.NICS: ("--fix-nics", "Take over the network cards."),
     Drift.FLAVOR: ("--fix-flavor", "Take over CPUs and memory."),
+    Drift.DISKS: ("--fix-disks", "Take over the size of the disks and how they are kept."),
 }
 _NETWORKS: _Fixes = {
     Drift.NETWORK_PARTED: ("--fix-parted", "Write down, and make, where nothing is written down."),

@@ -31,6 +31,7 @@ FIELDS = Fields(
     backend=Backend.name,
     by=User.email,
     compared=ComparisonRecord.compared,
+    took=ComparisonRecord.took_ms,
     found=ComparisonRecord.found,
     error=ComparisonRecord.error,
 )
@@ -76,6 +77,7 @@ def note(session: Session, run: ReconcileRun, found: Sequence[Finding]) -> None:
             user_id=run.user_id,
             at=run.taken or utc_now(),
             compared=run.compared,
+            took_ms=run.took_ms,
             found=len(found),
             appeared=sorted(now - before)[:_NAMED],
             gone=sorted(before - now)[:_NAMED],

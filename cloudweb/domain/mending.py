@@ -165,7 +165,7 @@ def _mend(session: Session, identity: Identity, row: FindingRow, reason: str) ->
             operation = _remove(session, identity, row, reason)
         case Drift.NICS:
             _write_cards(session, row)
-        case Drift.FLAVOR:
+        case Drift.FLAVOR | Drift.DISKS:
             _change(session, finding, flavor_id=_flavor(session, finding).id)
         case Drift.STATE | Drift.BUILD:
             _change(session, finding, state=OperState(finding.fix["state"]))
@@ -250,7 +250,8 @@ def _flavor(session: Session, finding: Finding) -> Flavor:
         .where(Server.id == finding.server_id)
     )
     assert now is not None
-    wanted = finding.fix | {"disk_gb": now.disk_gb, "disk_template": now.disk_template}
+    size = ("cpu", "ram_mb", "disk_gb", "disk_template")
+    wanted = {key: getattr(now, key) for key in size} | finding.fix
     found = session.scalar(sa.select(Flavor).filter_by(**wanted))
     if found is None:
         found = Flavor(**wanted, deleted=True)

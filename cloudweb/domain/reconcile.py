@@ -61,6 +61,7 @@ def detect(session: Session, backend: Backend, snapshot: Snapshot, prefix: str) 
             said = ("1 card" if many == 1 else f"{many} cards", "; ".join(wrong))
             found.append(_finding(Drift.NICS, row, *said, "Make our cards what Ganeti has.", fix))
         found += _flavor(row, report, flavors[row.id])
+        found += _disks(row, report, flavors[row.id])
     return [*found, *_orphans(session, backend, snapshot, prefix)]
 
 
@@ -110,6 +111,25 @@ def _flavor(row: sa.Row[Any], report: InstanceReport, flavor: Flavor) -> Iterato
         fix = {"cpu": report.vcpus, "ram_mb": report.memory_mb}
         remedy = "Our server has a flavor of this size, made if there is none."
         yield _finding(Drift.FLAVOR, row, said[0], said[1], remedy, fix)
+
+
+def _disks(row: sa.Row[Any], report: InstanceReport, flavor: Flavor) -> Iterator[Finding]:
+    """All disks together, in whole GiB as a server has them, and how they are kept."""
+    if report.disk_mb is None or report.disk_template == flavor.disk_template == "diskless":
+        return
+    disk_gb, external = -(-report.disk_mb // 1024), flavor.disk_template.startswith("ext_")
+    ours = "ext" if external else flavor.disk_template
+    if (disk_gb, report.disk_template) == (flavor.disk_gb, ours):
+        return
+    said = f"{flavor.disk_gb} GiB, {ours}", f"{disk_gb} GiB, {report.disk_template}"
+    remedy = "Our server has a flavor with such disks, made if there is none."
+    fix: dict[str, Any] = {"disk_gb": disk_gb, "disk_template": report.disk_template}
+    if external and report.disk_template == "ext":
+        fix["disk_template"] = flavor.disk_template
+    elif report.disk_template == "ext":
+        fix["decide"] = True
+        remedy = "A person has to say which provider of external disks it is."
+    yield _finding(Drift.DISKS, row, *said, remedy, fix)
 
 
 def _flavors(session: Session, backend_id: int) -> dict[int, Flavor]:
@@ -222,6 +242,8 @@ def keep(
         )
         session.add(run)
     run.taken, run.error, run.compared = taken, error[:500], compared
+    if taken is not None:
+        run.took_ms = max(0, round((utc_now() - taken) / dt.timedelta(milliseconds=1)))
     session.flush()  # the findings name its id
     comparisons.note(session, run, found)
     if taken is not None:
@@ -266,6 +288,11 @@ class Comparison:
     run: ReconcileRun | None
     is_due: bool
     error: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether what it found is of the last time the cluster was to be compared."""
+        return self.run is not None and not self.error and not self.backend.offline
 
 
 def list_newest(session: Session, backends: Sequence[Backend]) -> list[Comparison]:

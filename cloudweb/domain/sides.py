@@ -15,7 +15,7 @@ _ASPECTS: Mapping[str, tuple[Drift, ...]] = {
     "State": (Drift.STATE, Drift.BUILD),
     "Network cards": (Drift.NICS,),
     "CPUs and memory": (Drift.FLAVOR,),
-    "Disks": (),
+    "Disks": (Drift.DISKS,),
     "Node": (),
 }
 _STATES = {
@@ -25,8 +25,6 @@ _STATES = {
     OperState.ERROR: "in error",
     OperState.DESTROYED: "destroyed",
 }
-_NOT_COMPARED = ("Disks",)
-"""What comparisons do not look at. (The node is the cluster's own word, whenever it is heard.)"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,6 +90,6 @@ def _side(aspect: str, ours: str, found: dict[Drift, Finding], *, known: bool) -
         if kind in found:
             standing = Standing.MISSING if kind is Drift.STALE else Standing.DIFFERENT
             return Side(aspect, ours, found[kind].theirs, standing)
-    if not known or Drift.STALE in found or aspect in _NOT_COMPARED:
+    if not known or Drift.STALE in found:
         return Side(aspect, ours, "", Standing.UNKNOWN)
     return Side(aspect, ours, ours, Standing.SAME)

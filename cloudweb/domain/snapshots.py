@@ -38,6 +38,9 @@ class InstanceReport:
     vcpus: int = 0
     memory_mb: int = 0
     nics: tuple[NicReport, ...] = ()
+    disk_mb: int | None = None
+    """All disks together; None where that is not known."""
+    disk_template: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from cloudweb.models.meta import Base, created, pk, reference, str255, table_arg
 
 
 class Drift(enum.StrEnum):
-    """How our rows and a cluster can differ; the first six are about servers."""
+    """How our rows and a cluster can differ; the first seven are about servers."""
 
     STALE = "stale"
     """The instance is gone."""
@@ -23,6 +23,8 @@ class Drift(enum.StrEnum):
     """Building with nothing under way, or in error with an instance that runs."""
     NICS = "nics"
     FLAVOR = "flavor"
+    DISKS = "disks"
+    """The size of all disks together, or their template."""
 
     NETWORK_PARTED = "network-parted"
     """Nothing is written of a network where it should be."""
@@ -71,6 +73,8 @@ class ReconcileRun(Base):
     """When the cluster was asked."""
     compared: Mapped[int] = mapped_column(default=0)
     """How many servers were."""
+    took_ms: Mapped[int | None]
+    """From asking the cluster until all was compared."""
     error: Mapped[str] = mapped_column(sa.String(500), default="")
 
 
@@ -112,6 +116,7 @@ class ComparisonRecord(Base):
     """Who asked for it, if anybody did."""
     at: Mapped[dt.datetime]
     compared: Mapped[int]
+    took_ms: Mapped[int | None]
     found: Mapped[int]
     appeared: Mapped[list[str]]
     """What the comparison before had not found, by name and kind; some of it, if it was much."""

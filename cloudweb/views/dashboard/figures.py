@@ -32,9 +32,9 @@ def number(count: int, *, at_most: int = 10_000) -> str:
     return f"more than {at_most:,}" if count > at_most else f"{count:,}"
 
 
-def plural(count: int, one: str, many: str | None = None) -> str:
+def plural(count: int, one: str, many: str | None = None, *, at_most: int = 10_000) -> str:
     """``1 server``, ``2 servers``."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+    return f"{number(count, at_most=at_most)} {one if count == 1 else many or one + 's'}"
 
 
 _RESOURCES = {

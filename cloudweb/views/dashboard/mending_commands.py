@@ -13,6 +13,7 @@ FLAGS = {
         Drift.BUILD: "--fix-build-errors",
         Drift.NICS: "--fix-nics",
         Drift.FLAVOR: "--fix-flavor",
+        Drift.DISKS: "--fix-disks",
     },
     "networks": {
         Drift.NETWORK_PARTED: "--fix-parted",

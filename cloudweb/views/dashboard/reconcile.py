@@ -9,13 +9,14 @@ from pyramid.view import view_config
 
 from cloudweb import faults
 from cloudweb.domain import fleet, forms, mending, reconcile
-from cloudweb.domain.reconcile import FindingRow
+from cloudweb.domain.reconcile import Comparison, FindingRow
 from cloudweb.models import Backend, Drift, SentForm
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, figures, mending_commands, pages
 from cloudweb.views.dashboard.acts import Preview
 
 _AT_ONCE = 200
+_COUNTED = 10_000_000
 """As many findings as one form holds."""
 KINDS = {
     Drift.STALE: "Servers whose instance is gone",
@@ -24,6 +25,7 @@ KINDS = {
     Drift.BUILD: "Builds that nothing goes on with",
     Drift.NICS: "Network cards",
     Drift.FLAVOR: "CPUs and memory",
+    Drift.DISKS: "Disks",
     Drift.NETWORK_PARTED: "Networks that are not written down where they are used",
     Drift.NETWORK_STALE: "Networks being deleted that are gone",
     Drift.NETWORK_MISSING: "Networks that a cluster lacks",
@@ -64,14 +66,33 @@ def index(request: Request) -> Response:
         "reconcile",
         busy=any(each.is_due for each in comparisons),
         comparisons=comparisons,
+        held={each.backend.id for each in comparisons if each.holds},
         groups=_by_kind(row for row in rows if row.finding.kind not in mending.DESTROYS),
         unwanted=_by_backend(row for row in rows if row.finding.kind in mending.DESTROYS),
         more=len(found) > _AT_ONCE,
         key=forms.new_key(),
         sent=forms.find(request.db, request.identity, request.GET.get("form", "")),
         risk_of=risk_of,
+        summary=_summary(comparisons, any_found=bool(found)),
+        took=figures.took,
         every=figures.every(request.conf.reconcile_every_s),
     )
+
+
+def _summary(comparisons: Sequence[Comparison], *, any_found: bool) -> str:
+    """What was compared and how long it took, in a sentence; nothing before the first time."""
+    made = [each.run for each in comparisons if each.run is not None]
+    if not made:
+        return ""
+    instances = figures.plural(sum(run.compared for run in made), "instance", at_most=_COUNTED)
+    of = figures.plural(len(made), "backend")
+    if len(made) < len(comparisons):
+        of = f"{len(made)} of {figures.plural(len(comparisons), 'backend')}"
+    took = [run.took_ms for run in made if run.took_ms is not None]
+    long = f" in {figures.took(max(took))}" if took else ""
+    slowest = ", the slowest" if took and len(made) > 1 else ""
+    good = "" if any_found else "No differences. "
+    return f"{good}Compared {instances} of {of}{slowest}{long}."
 
 
 def _by_backend(rows: Iterable[FindingRow]) -> list[tuple[Backend, list[FindingRow]]]:
@@ -180,8 +201,14 @@ def _preview_removing(request: Request, backend: Backend) -> Preview:
         follows.insert(0, f"{sentence} back.")
     if any(row.finding.kind is Drift.NETWORK_ORPHAN for row in rows):
         follows.insert(0, "Networks are disconnected from all node groups and removed.")
+    preview = _preview(request, rows)
+    [newest] = reconcile.list_newest(request.db, [backend])
+    if not newest.holds:
+        preview = dataclasses.replace(
+            preview, obstacle=f"{backend.name} could not be compared when it was last to be."
+        )
     return dataclasses.replace(
-        _preview(request, rows),
+        preview,
         title=f"Remove {what} from {backend.name}",
         verb="Remove",
         facts={"Backend": backend.name, "Chosen": what},

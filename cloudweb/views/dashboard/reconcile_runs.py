@@ -9,7 +9,7 @@ from cloudweb.domain import comparisons
 from cloudweb.domain.comparisons import ComparisonRow
 from cloudweb.models import Backend
 from cloudweb.security import Permission
-from cloudweb.views.dashboard import lists, pages
+from cloudweb.views.dashboard import figures, lists, pages
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.reconcile import KINDS
 
@@ -32,6 +32,7 @@ RUNS = Listing(
         Column("at", "When", lambda row: row.record.at),
         Column("backend", "Of", lambda row: row.backend or "pools", "name"),
         Column("compared", "Instances", lambda row: row.record.compared, "n"),
+        Column("took", "Took", lambda row: row.record.took_ms, "n"),
         Column("found", "Differences", lambda row: row.record.found, "n"),
         Column("appeared", "New", lambda row: "; ".join(row.record.appeared), "prose"),
         Column("gone", "Gone", lambda row: "; ".join(row.record.gone), "prose"),
@@ -52,7 +53,8 @@ RUNS = Listing(
 )
 def index(request: Request) -> Response:
     """GET /admin/reconcile/runs, .csv, .json: the newest first, and what had changed."""
-    return lists.respond(request, RUNS, up=(("Reconcile", "admin.reconcile"),), kinds=_KINDS)
+    up = (("Reconcile", "admin.reconcile"),)
+    return lists.respond(request, RUNS, up=up, kinds=_KINDS, took=figures.took)
 
 
 @view_config(
@@ -77,6 +79,7 @@ def show_between(request: Request) -> Response:
         between=comparisons.between(one.record, two.record),
         kinds=_KINDS,
         most=comparisons.MOST_KEPT,
+        took=figures.took,
     )
 
 

@@ -54,7 +54,7 @@ def test_a_vm_is_shown_from_both_sides_with_the_differences_marked(
     assert told["State"] == ("running", "not running", "Differs")
     assert told["Instance"] == ("snf-1", "snf-1", "Same")
     assert told["Network cards"][2] == "Differs"
-    assert told["Disks"][2] == "Unknown"
+    assert told["Disks"][2] == "Same"
     assert told["Node"] == ("node7", "node7", "Same")
     _compare(sessions, server.backend_id)
     told = _sides(app.get(url))

@@ -1,6 +1,7 @@
 """The Reconcile page: choose what was found, see what follows, and mend it with a reason."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -343,5 +344,44 @@ def test_how_much_was_compared_and_what_could_not_be_is_said(
         session.add(ReconcileRun(backend_id=away.id, error="Connection refused"))
     sign_in(Role.VIEWER)
     said = " ".join(app.get("/admin/reconcile").html.main.text.split())
-    assert "No differences were found among 312 instances of 1 cluster." in said
+    assert re.search(
+        r"No differences\. Compared 312 instances of 1 of 2 backends in \d+\.\d s\.", said
+    )
     assert f"1 of 2 clusters could not be compared: {away.name}." in said
+
+
+def test_nothing_is_removed_from_a_cluster_that_could_not_be_compared_since(
+    app: webtest.TestApp,
+    sign_in: Make,
+    sessions: SessionFactory,
+    stale: Server,
+    unwanted: dict[str, int],
+) -> None:
+    with unit_of_work(sessions) as session:
+        reconcile.keep(session, session.get_one(Backend, stale.backend_id), error="timed out")
+    sign_in(Role.ADMIN)
+    page = app.get("/admin/reconcile")
+    for target, there in (("snf-net-8", False), ("snf-net-7", True), (stale.instance_name, True)):
+        box = page.html.find("input", attrs={"name": "finding", "value": str(unwanted[target])})
+        assert (box is not None) is there, target
+    assert "Nothing can be removed from it now" in page
+    path = f"/admin/reconcile/remove/{stale.backend_id}"
+    page = app.get(path, {"finding": unwanted["snf-net-8"]})
+    assert "could not be compared when it was last to be" in page
+    assert "act" not in page.forms
+
+
+def test_how_long_each_comparison_took_is_kept(
+    app: webtest.TestApp, sign_in: Make, sessions: SessionFactory, make_backend: Make
+) -> None:
+    backend = make_backend()
+    with unit_of_work(sessions) as session:
+        row, began = session.get_one(Backend, backend.id), utc_now() - dt.timedelta(seconds=41)
+        reconcile.keep(session, row, taken=began, compared=8_112)
+    sign_in(Role.VIEWER)
+    page = app.get("/admin/reconcile")
+    assert re.search(r"Compared 8,112 instances of 1 backend in 4\d s\.", page.html.main.text)
+    [run] = app.get("/admin/reconcile/runs.json").json
+    assert 41_000 <= run["took"] < 60_000
+    assert app.get("/admin/reconcile/runs.json?filter=took>40000").json == [run]
+    assert re.search(r"4\d s", app.get("/admin/reconcile/runs").html.main.text)

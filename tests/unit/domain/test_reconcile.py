@@ -107,6 +107,46 @@ def test_each_kind_is_found_by_itself_and_nothing_is_changed(cluster: Cluster) -
         assert len(reconcile.list_open(session)) == len(found)
 
 
+@pytest.mark.parametrize(
+    ("template", "disk_mb", "how", "said"),
+    [
+        ("drbd", 20 * 1024, "drbd", ""),
+        ("drbd", 30 * 1024 - 1, "drbd", "30 GiB, drbd"),
+        ("drbd", 20 * 1024, "plain", "20 GiB, plain"),
+        ("ext_vlmc", 20 * 1024, "ext", ""),
+        ("ext_vlmc", 40 * 1024, "ext", "40 GiB, ext"),
+        ("drbd", 20 * 1024, "ext", "20 GiB, ext"),
+        ("diskless", 0, "diskless", ""),
+        ("drbd", None, "", ""),
+    ],
+)
+def test_disks_that_differ_are_found_and_the_server_gets_a_flavor_with_such(
+    cluster: Cluster, make_flavor: Make, template: str, disk_mb: int | None, how: str, said: str
+) -> None:
+    cluster.flavor = make_flavor(disk_gb=20, disk_template=template)
+    server = cluster.server()
+    report = cluster.report(server, disk_mb=disk_mb, disk_template=how, nics=())
+    found = {kind: id_ for (kind, _), id_ in cluster.compare(report).items() if kind == "disks"}
+    assert bool(found) is bool(said)
+    if not said:
+        return
+    with unit_of_work(cluster.sessions, write=False) as session:
+        assert session.get_one(Finding, found["disks"]).theirs == said
+    if (template, how) == ("drbd", "ext"):
+        with pytest.raises(mending.Moved):
+            cluster.mend(found["disks"])
+        return
+    cluster.mend(found["disks"])
+    with unit_of_work(cluster.sessions, write=False) as session:
+        flavor = session.get_one(Flavor, session.get_one(Server, server.id).flavor_id)
+    was = cluster.flavor
+    assert (flavor.cpu, flavor.ram_mb) == (was.cpu, was.ram_mb)
+    assert f"{flavor.disk_gb} GiB, {flavor.disk_template.partition('_')[0]}" == said
+    assert (how != "ext") or flavor.disk_template == "ext_vlmc"
+    assert flavor.deleted, "nobody chooses it"
+    assert all(kind != "disks" for kind, _ in cluster.compare(report))
+
+
 def test_what_is_mended_is_not_found_again(cluster: Cluster) -> None:
     stale, stopped, failed = cluster.server(), cluster.server(), cluster.server(OperState.ERROR)
     cards, big, lost = cluster.server(), cluster.server(), cluster.server(OperState.BUILD)
