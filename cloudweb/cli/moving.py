@@ -10,7 +10,7 @@ from cloudweb.cli.door import Door, pass_door
 from cloudweb.cli.nodes import node_row
 from cloudweb.cli.refusals import Refused
 from cloudweb.domain import fleet, moves, nodes, operation_lists, servers
-from cloudweb.domain.moves import Step, Verb
+from cloudweb.domain.moves import Part, Step, Verb
 from cloudweb.models import Backend, Operation, Server
 
 STEPS = {"server": "SERVER", "name": "NAME", "node": "NODE", "way": "WAY", "why": "WHY"}
@@ -123,13 +123,15 @@ def _empty(
     wait: bool,
     timeout_s: int,
     as_json: bool,
+    only: str | None = None,
 ) -> None:
     """Move the servers of a node, or say what would become of them."""
+    part = Part(only or Part.ALL)
     if dry_run:
         with door.reading() as session:
             backend = fleet.by_key(session, key)
             node = moves.get_node(session, backend, name)
-            plan = moves.plan_node(session, backend, node, verb=verb)
+            plan = moves.plan_node(session, backend, node, verb=verb, part=part)
         printing.listing([step_row(step) for step in plan.steps], STEPS, as_json=as_json)
         if plan.foreign:
             printing.warn(f"{plan.foreign} instances there are none of our servers, and stay.")
@@ -140,10 +142,12 @@ def _empty(
     with door.changing() as session:
         backend = fleet.by_key(session, key)
         node = moves.get_node(session, backend, name)
-        made = moves.empty(session, door.identity, backend, node, verb=verb, reason=reason)
+        made = moves.empty(
+            *(session, door.identity, backend, node), verb=verb, reason=reason, part=part
+        )
         left = [
             step
-            for step in moves.plan_node(session, backend, node, verb=verb).steps
+            for step in moves.plan_node(session, backend, node, verb=verb, part=part).steps
             if step.server.id not in {operation.server_id for operation in made}
         ]
     for step in left:
@@ -193,6 +197,11 @@ def migrate_node(door: Door, /, name: str, key: str, **asked: Any) -> None:
 @click.command()
 @click.argument("name")
 @_backend
+@click.option(
+    "--only",
+    type=click.Choice([Part.PRIMARIES.value, Part.SECONDARIES.value]),
+    help="The servers there, or the mirrors of others' disks. Default: both.",
+)
 @options
 @pass_door
 def evacuate_node(door: Door, /, name: str, key: str, **asked: Any) -> None:

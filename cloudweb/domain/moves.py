@@ -33,6 +33,16 @@ class Verb(enum.StrEnum):
     """Live where that can be, else by a failover; with the disks that others mirror there."""
 
 
+class Part(enum.StrEnum):
+    """What of a node is evacuated."""
+
+    ALL = "all"
+    PRIMARIES = "primaries"
+    """The servers that run or would run there."""
+    SECONDARIES = "secondaries"
+    """The mirrors of disks that others have there."""
+
+
 class Way(enum.StrEnum):
     """What would become of a server."""
 
@@ -196,11 +206,16 @@ def get_node(session: Session, backend: Backend, name: str) -> Node:
     return found[0]
 
 
-def plan_node(session: Session, backend: Backend, node: Node, *, verb: Verb) -> Plan:
+def plan_node(
+    session: Session, backend: Backend, node: Node, *, verb: Verb, part: Part = Part.ALL
+) -> Plan:
     """What would become of the servers of a node; four statements, the cluster is not asked.
 
-    The largest come first, as they are the hardest to find room for.
+    The largest come first, as they are the hardest to find room for. ``part`` is for evacuating.
     """
+    mirrors = node.secondaries if verb is Verb.EVACUATE and part is not Part.PRIMARIES else 0
+    if part is Part.SECONDARIES:
+        return Plan(node, (), 0, mirrors, token((), mirrors))
     rows = session.execute(
         sa.select(Server, Flavor)
         .join(Flavor, Flavor.id == Server.flavor_id)
@@ -217,7 +232,6 @@ def plan_node(session: Session, backend: Backend, node: Node, *, verb: Verb) -> 
         _step(room, server, flavor, verb=verb, to=None, busy=server.id in busy)
         for server, flavor in rows
     ]
-    mirrors = node.secondaries if verb is Verb.EVACUATE else 0
     foreign = max(0, node.primaries - len(steps))
     return Plan(node, steps, foreign, mirrors, token(steps, mirrors))
 
@@ -268,8 +282,11 @@ def empty(
     verb: Verb,
     reason: str,
     seen: str | None = None,
+    part: Part = Part.ALL,
 ) -> list[Operation]:
     """Have all servers of a node moved that can be; what was asked for, one operation each.
+
+    Of one that is evacuated only a ``part``, if that is wanted.
 
     Raises BadRequest (no reason), Moved when it is no longer what was ``seen``,
     ServiceUnavailable when the cluster is offline, Conflict when nothing there can be moved.
@@ -279,7 +296,7 @@ def empty(
         raise faults.ServiceUnavailable(f"{backend.name} is offline.")
     on_it = sa.select(Server.id).where(Server.backend_id == backend.id, Server.node == node.name)
     session.execute(on_it.order_by(Server.id).with_for_update()).all()
-    plan = plan_node(session, backend, node, verb=verb)
+    plan = plan_node(session, backend, node, verb=verb, part=part)
     if seen is not None and seen != plan.token:
         raise Moved
     made = [
@@ -295,6 +312,7 @@ def empty(
         *(session, identity, f"node:{verb.value}", "node", node.name[:64]),
         reason=reason,
         backend=backend.name,
+        part=part.value,
         servers=[operation.server_id for operation in made if operation.server_id is not None],
         before=f"{len(plan.steps)} servers",
         after=f"{sum(step.done for step in plan.steps)} of them to be elsewhere",

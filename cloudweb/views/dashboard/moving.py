@@ -17,7 +17,7 @@ from cloudweb.domain import (
     server_lists,
 )
 from cloudweb.domain import states as opcodes
-from cloudweb.domain.moves import Plan, Step, Verb, Way
+from cloudweb.domain.moves import Part, Plan, Step, Verb, Way
 from cloudweb.domain.node_roles import ROLES
 from cloudweb.domain.operation_lists import OperationRow
 from cloudweb.models import OPEN_STATES, Backend, Node, OperState, SentForm
@@ -92,7 +92,7 @@ def _preview(
     if down:
         follows.append(f"{_vms(down)} shut down for it, and started on another node.")
     if done:
-        follows.append("That is how it looks by the last figures, no promise: Ganeti decides.")
+        follows.append(_NO_PROMISE)
     return Preview(
         title=f"{WORDS[verb]} {subject}",
         verb=WORDS[verb],
@@ -104,8 +104,19 @@ def _preview(
         reason="required",
         harsh=bool(down),
         part="moving",
-        values={"steps": steps, "targets": (), "to": ""},
+        values={"steps": steps, "targets": (), "to": "", "parts": (), "which": ""},
     )
+
+
+_NO_PROMISE = (
+    "This is our own check, by what the cluster last told, and no promise: Ganeti was not asked,"
+    " and decides when it comes to each. Its dry run would be no promise either."
+)
+_PARTS = {
+    Part.ALL: "All: VMs, and mirrors of disks",
+    Part.PRIMARIES: "The VMs there (primaries)",
+    Part.SECONDARIES: "The mirrors of disks there (secondaries)",
+}
 
 
 def _obstacle(backend: Backend, *, anything: bool) -> str:
@@ -167,20 +178,29 @@ def empty_node(request: Request) -> Response:
     """
     backend, node = place(request)
     page: str = request.route_path("admin.node", id=backend.id, node=node.name)
+    parts = _PARTS if _verb(request) is Verb.EVACUATE else {}
+    part = next((each for each in parts if each == request.params.get("part")), Part.ALL)
 
     def make() -> Preview:
-        plan = moves.plan_node(request.db, backend, node, verb=_verb(request))
+        plan = moves.plan_node(request.db, backend, node, verb=_verb(request), part=part)
         up = trail(request, backend, node)
         preview = _preview(_verb(request), node.name, plan.steps, up, backend)
+        only = "" if part is Part.ALL else f" --only {part}"
+        follows = [*(preview.follows if part is not Part.SECONDARIES else ()), *_beside(plan)]
+        if plan.mirrors and _NO_PROMISE not in follows:
+            follows.append(_NO_PROMISE)
         return dataclasses.replace(
             preview,
             section="backends",
-            follows=[*preview.follows, *_beside(plan)],
+            follows=follows,
             obstacle=_obstacle(backend, anything=bool(plan.mirrors or not preview.obstacle)),
             versions=plan.token,
+            values={**preview.values, "parts": parts, "which": part},
+            kept={"part": [part.value]} if part is not Part.ALL else {},
             danger=preview.harsh,
             phrase=f"shut down {preview.facts['Shut down for it']}" if preview.harsh else "",
-            command=f"cloudweb node {_verb(request).value} {node.name} --backend {backend.name}",
+            command=f"cloudweb node {_verb(request).value} {node.name} --backend {backend.name}"
+            f"{only} --reason …",
         )
 
     def do(preview: Preview, reason: str, form: SentForm) -> str:
@@ -190,6 +210,7 @@ def empty_node(request: Request) -> Response:
             verb=verb,
             reason=reason,
             seen=str(preview.versions),
+            part=part,
         )
         items = _items(verb, steps, {each.server_id: each.id for each in made if each.server_id})
         bulk.keep(request, form, preview.title, items)
@@ -225,7 +246,13 @@ def move_server(request: Request) -> Response:
         return dataclasses.replace(
             _preview(verb, server.name, [step], up, backend),
             versions=moves.token([step]),
-            values={"steps": [step], "targets": targets, "to": to or ""},
+            values={
+                "steps": [step],
+                "targets": targets,
+                "to": to or "",
+                "parts": (),
+                "which": "",
+            },
             kept={"to": [to]} if to else {},
             command=f"cloudweb server {verb.value} {server.id} --reason …",
         )

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from cloudweb.models import Backend, SessionFactory, unit_of_work
+import orjson
+import sqlalchemy as sa
+
+from cloudweb.models import Backend, Node, SessionFactory, unit_of_work
 from tests.functional.cli.conftest import Terminal
 
 FIRST, SECOND = "n1.alpha.ganeti.test", "n2.alpha.ganeti.test"
@@ -49,3 +52,28 @@ def test_a_move_is_explained_asked_for_and_refused_with_the_reason(
         live.id: "cannot move",
         stays.id: "cannot move",
     }
+
+
+def test_servers_or_mirrors_of_a_node_are_evacuated_alone(
+    cli: Terminal,
+    sessions: SessionFactory,
+    add_alpha: Callable[..., Any],
+    make_server: Callable[..., Any],
+    make_flavor: Callable[..., Any],
+) -> None:
+    added = add_alpha()
+    with unit_of_work(sessions) as session:
+        alpha = session.get_one(Backend, added["id"])
+        session.execute(sa.update(Node).where(Node.name == FIRST).values(secondaries=2))
+    flavor = make_flavor(disk_template="ext_vlmc", ram_mb=512)
+    make_server(backend=alpha, node=FIRST, flavor=flavor)
+    command = ("node", "evacuate", "n1", "--backend", alpha.name)
+    plan = cli.run(*command, "--only", "secondaries", "--dry-run", "--json")
+    assert orjson.loads(plan.stdout) == []
+    assert "Mirrors of 2 instances" in plan.stderr
+    plan = cli.run(*command, "--only", "primaries", "--dry-run", "--json")
+    assert len(orjson.loads(plan.stdout)) == 1
+    assert "Mirrors" not in plan.stderr
+    for only, opcode in (("secondaries", "OP_NODE_EVACUATE"), ("primaries", "OP_INSTANCE_MIGRATE")):
+        [row] = cli.json(*command, "--only", only, "--reason", "A new fan.")
+        assert row["opcode"] == opcode

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 import webtest
 
 from cloudweb.models import (
+    AuditEntry,
     Backend,
     Node,
     Operation,
@@ -186,3 +187,54 @@ def test_a_node_whose_vms_are_shut_down_for_it_is_emptied_by_who_means_it(
     form["phrase"] = "shut down 1"
     form.submit(status=303)
     assert asked(sessions) == [("OP_INSTANCE_FAILOVER", "A new fan.", None)]
+
+
+@pytest.mark.parametrize(
+    ("part", "opcodes"),
+    [
+        ("all", ["OP_INSTANCE_MIGRATE", "OP_NODE_EVACUATE"]),
+        ("primaries", ["OP_INSTANCE_MIGRATE"]),
+        ("secondaries", ["OP_NODE_EVACUATE"]),
+    ],
+)
+def test_vms_or_mirrors_of_a_node_are_evacuated_alone(
+    part: str,
+    opcodes: list[str],
+    app: webtest.TestApp,
+    sign_in: Make,
+    sessions: SessionFactory,
+    backend: Backend,
+    server: Server,
+) -> None:
+    with unit_of_work(sessions) as session:
+        session.execute(sa.update(Node).where(Node.name == "n1.example.org").values(secondaries=3))
+    sign_in(Role.OPERATOR)
+    page = app.get(f"/admin/backends/{backend.id}/nodes/n1.example.org/evacuate")
+    form = page.forms["which"]
+    form["part"] = part
+    page = form.submit()
+    assert page.forms["which"]["part"].value == part
+    text = page.html.main.text
+    assert ("Mirrors of the disks of 3 instances" in text) is (part != "primaries")
+    assert ("1 VM is moved" in text) is (part != "secondaries")
+    assert text.count("This is our own check") == 1
+    assert "no promise" in text
+    assert (f"--only {part}" in page) is (part != "all")
+    form = page.forms["act"]
+    form["reason"] = "A new fan."
+    form.submit(status=303)
+    assert [opcode for opcode, *_ in asked(sessions)] == opcodes
+    with unit_of_work(sessions, write=False) as session:
+        query = sa.select(AuditEntry).where(AuditEntry.action == "node:evacuate")
+        assert session.scalars(query).one().details["part"] == part
+
+
+def test_migrating_a_node_knows_no_parts(
+    app: webtest.TestApp, sign_in: Make, backend: Backend, server: Server
+) -> None:
+    sign_in(Role.OPERATOR)
+    where = f"/admin/backends/{backend.id}/nodes/n1.example.org"
+    page = app.get(f"{where}/migrate?part=secondaries")
+    assert "which" not in page.forms
+    assert "1 VM is moved" in page
+    assert "1 VM is moved" in app.get(f"{where}/evacuate?part=nothing")
