@@ -66,6 +66,12 @@ def count(session: Session, query: sa.Select[Any]) -> int:
     return session.scalar(counting(query)) or 0
 
 
+def count_each(session: Session, queries: Sequence[sa.Select[Any]]) -> Sequence[int]:
+    """The same of several queries; one statement."""
+    counted = (counting(query).scalar_subquery().label(f"c{n}") for n, query in enumerate(queries))
+    return tuple(session.execute(sa.select(*counted)).one())
+
+
 def newest(session: Session, column: Column) -> Any:
     """The highest there is of what only grows, None where there are no rows; one statement."""
     return session.scalar(sa.select(sa.func.max(column)))

@@ -177,3 +177,23 @@ def test_headings_stay_in_sight_down_a_list_and_a_shadow_says_there_is_more_besi
     page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(f"{world.url}/admin/nodes")
     assert frame.evaluate("frame => frame.scrollWidth <= frame.clientWidth")
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("name", ["drain", "vms-bulk", "vm-destroy"])
+def test_a_preview_begins_at_its_top_with_the_safe_button_focused_and_in_sight(
+    name: str, width: int, browse: Callable, world: Any
+) -> None:
+    page = browse(viewport={"width": width, "height": 700}).open(world.pages[name])
+    safe = page.locator("#act .acts > *").first
+    assert safe.evaluate("e => e === document.activeElement && e.matches('a')")
+    assert page.evaluate("scrollY") == 0
+    box = safe.bounding_box()
+    assert 0 < box["y"] < 700 - box["height"]
+    while not page.evaluate("document.activeElement.matches('#reason')"):
+        page.keyboard.press("Tab")
+    assert page.evaluate(
+        "() => { const box = document.activeElement.getBoundingClientRect();"
+        " return document.activeElement.contains(document.elementFromPoint("
+        "box.x + box.width / 2, box.y + box.height / 2)); }"
+    ), "the bar does not cover what has the focus"

@@ -1,6 +1,7 @@
 """What is particular to one list of the dashboard: its columns, fields, rows and words."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from sqlalchemy.orm import Session
 from cloudweb.domain import filters
 from cloudweb.domain.filters import Field, Fields, Kind
 from cloudweb.models import MAX_ID
+
+UP_TO = "upto"
+"""What a list that refreshes itself asks with: the newest row there was when it was opened."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,3 +88,32 @@ class Listing:
         """The rows of what was selected, whole."""
         rows = [self.row(*each) for each in found]
         return self.enrich(request, session, rows) if self.enrich and rows else rows
+
+
+def hints_of(listing: Listing) -> list[tuple[str, str]]:
+    """Each field a filter of this list may name, and what it may be compared with."""
+    return [(name, _hint(field)) for name, field in listing.fields.items()]
+
+
+def _hint(field: Field) -> str:
+    if field.kind is Kind.WORD:
+        return ", ".join(field.words)
+    return field.kind.value
+
+
+def up_to(request: Request, listing: Listing) -> int | dt.datetime | None:
+    """The newest row to be shown, where a part that refreshes itself names one."""
+    given = request.GET.get(UP_TO, "")
+    if request.headers.get("HX-Request") != "true" or listing.newest is None:
+        return None
+    if listing.newest.kind is Kind.TIME:
+        try:
+            return dt.datetime.fromisoformat(given).replace(tzinfo=dt.UTC)
+        except ValueError:
+            return None
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+
+
+def written(newest: int | dt.datetime) -> str:
+    """The newest row as an address has it."""
+    return str(newest) if isinstance(newest, int) else newest.replace(tzinfo=None).isoformat()

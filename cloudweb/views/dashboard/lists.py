@@ -1,25 +1,25 @@
 """The dashboard's one list: filtered, sorted, paged, exported, and all of that in its address."""
 
 import dataclasses
-import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 from sqlalchemy.orm import Session
+from webob.multidict import MultiDict
 
 from cloudweb import faults
 from cloudweb.domain import filters, keysets, saved_views
-from cloudweb.domain.filters import Field, Kind, Sort, Term
+from cloudweb.domain.filters import Field, Sort, Term
 from cloudweb.domain.saved_views import ViewRow
 from cloudweb.models import unit_of_work
 from cloudweb.views.dashboard import pages
 from cloudweb.views.dashboard.exports import export
-from cloudweb.views.dashboard.listing import Column, Listing
+from cloudweb.views.dashboard.listing import UP_TO, Column, Listing, hints_of, up_to, written
 
 __all__ = ["PER_PAGE", "Asked", "Chip", "Column", "Listing", "hints_of", "respond"]
 
@@ -27,10 +27,9 @@ PER_PAGE = (25, 50, 100, 200)
 _DEFAULT_PER_PAGE = 50
 _LONGEST = 500
 _MOST_SORTS = 4
+_MOST_CHIPS = 6
 _OWN = ("q", "filter", "sort", "per_page", "after", "cols", "view")
-_UP_TO = "upto"
-"""What a list that refreshes itself asks with: the newest row there was when it was opened."""
-_NOT_OURS = ("undo", "unticked", _UP_TO)
+_NOT_OURS = ("undo", "unticked", UP_TO)
 _NO_FILTERS = ("sort", "per_page", "after", "cols", "view")
 _ALL = "all"
 _ANY = "any"
@@ -54,18 +53,20 @@ class Asked:
         choices: Mapping[str, tuple[str, Mapping[str, str]]] | None = None,
         within: Sequence[sa.ColumnElement[bool]] = (),
         own: Sequence[str] = (),
+        given: MultiDict[str, str] | None = None,
     ) -> None:
         self.request, self.listing, self._within = request, listing, within
+        get = request.GET if given is None else given
         self.choices = dict(listing.choices) | dict(choices or {})
         self._given: dict[str, str] = {}
-        for name in dict.fromkeys(request.GET):
+        for name in dict.fromkeys(get):
             if name in own or name in _NOT_OURS:
                 continue
-            values = request.GET.getall(name)
+            values = get.getall(name)
             text = _one_line(",".join(values) if name == "cols" else values[0])
             if text:
                 self._given[name] = _first_word(listing.fields.get(name), text)
-        self.up_to = _up_to(request, listing)
+        self.up_to = up_to(request, listing)
         self.newer = 0
         """How many rows have come since, that wait to be shown."""
         self.error = ""
@@ -180,7 +181,7 @@ class Asked:
         """Where the list is asked for again: no newer rows than it has now."""
         query = [(k, v) for k, v in self.request.GET.items() if k not in _NOT_OURS]
         if self.up_to is not None:
-            query.append((_UP_TO, _written(self.up_to)))
+            query.append((UP_TO, written(self.up_to)))
         path: str = self.request.path
         return f"{path}?{urlencode(query)}" if query else path
 
@@ -239,6 +240,19 @@ class Asked:
         ]
         return found
 
+    def count_without_each(self, session: Session) -> list[tuple[int, Chip]]:
+        """How many rows there would be without each filter, where any; at most one statement."""
+        chips = self.chips[:_MOST_CHIPS]
+        if len(chips) < 2:
+            return []
+        queries = []
+        for chip in chips:
+            given = MultiDict(parse_qsl(urlsplit(chip.without).query))
+            other = Asked(self.request, self.listing, self.choices, self._within, given=given)
+            queries.append(other.query)
+        counts = keysets.count_each(session, queries)
+        return [(count, chip) for count, chip in zip(counts, chips, strict=True) if count]
+
     def _words(self, name: str, text: str) -> str:
         label, words = self.choices.get(name, (name.capitalize(), {}))
         return f"{label}: {words.get(text, text)}"
@@ -249,39 +263,11 @@ class Asked:
         return hints_of(self.listing)
 
 
-def _up_to(request: Request, listing: Listing) -> int | dt.datetime | None:
-    """The newest row to be shown, where a part that refreshes itself names one."""
-    given = request.GET.get(_UP_TO, "")
-    if request.headers.get("HX-Request") != "true" or listing.newest is None:
-        return None
-    if listing.newest.kind is Kind.TIME:
-        try:
-            return dt.datetime.fromisoformat(given).replace(tzinfo=dt.UTC)
-        except ValueError:
-            return None
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
-
-
-def _written(newest: int | dt.datetime) -> str:
-    return str(newest) if isinstance(newest, int) else newest.replace(tzinfo=None).isoformat()
-
-
 def _first_word(field: Field | None, text: str) -> str:
     """Of the words for one value the first, which is the menu's."""
     if field is None or text not in field.words:
         return text
     return next(word for word, value in field.words.items() if value == field.words[text])
-
-
-def hints_of(listing: Listing) -> list[tuple[str, str]]:
-    """Each field a filter of this list may name, and what it may be compared with."""
-    return [(name, _hint(field)) for name, field in listing.fields.items()]
-
-
-def _hint(field: Field) -> str:
-    if field.kind is Kind.WORD:
-        return ", ".join(field.words)
-    return field.kind.value
 
 
 def _one_line(text: str) -> str:
@@ -338,6 +324,7 @@ def respond(
         rows=rows,
         total=_total(request, asked, shown),
         poll=asked.poll_url,
+        without=_without(request, asked, rows),
         more=asked.url(after=shown.following) if shown.following else None,
         first=asked.url(after=None) if asked.text("after") else None,
         sizes=[size for size in PER_PAGE if size <= listing.most],
@@ -363,6 +350,13 @@ def _open_view(request: Request, given: str) -> Response:
     if request.matched_route.name.removesuffix(".export") != f"admin.{view.listing}":
         raise faults.ItemNotFound("There is no such view of this list.")
     return HTTPSeeOther(f"{request.path}?{view.query or f'view={_ALL}'}")
+
+
+def _without(request: Request, asked: Asked, rows: Sequence[Any]) -> list[tuple[int, Chip]]:
+    """Where nothing is left: which filter keeps how much away."""
+    if rows or asked.error or asked.text("after") or not asked.is_filtered:
+        return []
+    return asked.count_without_each(request.db)
 
 
 def _total(request: Request, asked: Asked, shown: keysets.Page) -> int:

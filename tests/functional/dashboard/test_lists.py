@@ -201,12 +201,28 @@ def test_files_are_only_for_those_who_see_the_list(name: str, app: webtest.TestA
     assert "/admin/login" in app.get(f"/admin/{name}.csv", status=303).location
 
 
+def test_an_empty_list_says_which_filter_keeps_how_much_away(
+    app: webtest.TestApp, sign_in: Callable, make_server: Callable
+) -> None:
+    for name in ("web-1", "web-2", "mail"):
+        make_server(name=name)
+    sign_in()
+    page = app.get("/admin/vms?q=web&state=ERROR&filter=ram<1000000,name~web")
+    empty = page.html.select_one(".empty")
+    assert "2 match without State: Error." in " ".join(empty.text.split())
+    assert [link.text for link in empty.select("a")][1:] == ["see all VMs"]
+    page = app.get(empty.find("a")["href"])
+    assert len(page.html.select("tbody tr")) == 2
+    page = app.get("/admin/vms?q=nowhere&state=ERROR")
+    assert "match without" not in page
+
+
 def test_a_list_has_something_to_say_when_it_is_empty(
     app: webtest.TestApp, sign_in: Callable
 ) -> None:
     sign_in()
     assert "There is no VM yet" in app.get("/admin/vms")
     page = app.get("/admin/vms?q=x&filter=ram>1")
-    assert "No VM matches these filters together" in page.html.main.text
+    assert "No VM matches these 3 filters together" in page.html.main.text
     page = app.get("/admin/backends?offline=yes")
     assert "No backend matches this filter" in page.html.main.text
