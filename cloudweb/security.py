@@ -168,9 +168,13 @@ def allows(role: Role, permission: Permission) -> bool:
 
 
 def who_may(permission: str) -> str:
-    """The roles that may do this, in words; nothing for what no role gives."""
+    """Who may do this, in a sentence; nothing for what no role gives."""
     found = {each.value: roles for each, roles in GRANTS.items()}.get(permission, ())
-    return " or ".join(role.value for role in found)
+    if found == _STAFF:
+        return "This is for those who run the cloud: it takes a role that your account has not."
+    *others, last = [role.value for role in found] or [""]
+    words = f"{', '.join(others)} or {last}" if others else last
+    return f"This takes the role {words}." if last else ""
 
 
 def is_api(path: str) -> bool:

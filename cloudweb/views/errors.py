@@ -168,9 +168,9 @@ def _translate(error: HTTPException, request: Request) -> faults.Fault:
         if request.identity.owes_terms:
             return faults.TermsPending()
         # Whoever is kept out of a page is told who is not.
-        roles = who_may(getattr(error.result, "permission", "")) if not api else ""
-        return faults.Forbidden(f"This takes the role {roles}.") if roles else _not_allowed(request)
-    if isinstance(error, PredicateMismatch) and is_page(request.path_info):
+        words = who_may(getattr(error.result, "permission", "")) if not api else ""
+        return faults.Forbidden(words) if words else _not_allowed(request)
+    if isinstance(error, PredicateMismatch) and not api:
         return faults.WrongMethod(
             "This is done by a button, not by a link: go back to the page that has it."
             if request.method == "GET"

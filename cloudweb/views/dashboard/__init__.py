@@ -211,6 +211,7 @@ def includeme(config: Configurator) -> None:
     }
     for name, pattern in {**_ROUTES, **exports}.items():
         config.add_route(name, pattern, factory=AdminContext)
+    config.add_route("front", "/")
     config.include(statics)
     config.include(pages)
     config.scan("cloudweb.views.dashboard")

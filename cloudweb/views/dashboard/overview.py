@@ -116,10 +116,12 @@ _TILES = (
 )
 
 
+@view_config(route_name="front", request_method="GET", permission=NO_PERMISSION_REQUIRED)
 @view_config(route_name="admin.root", request_method="GET", permission=NO_PERMISSION_REQUIRED)
 def enter(request: Request) -> Response:
-    """GET /admin: to its first page."""
-    return HTTPSeeOther(request.route_path("admin.overview"))
+    """GET /, /admin: to the first page; of a plain user that is their account."""
+    plain = request.identity is not None and not request.identity.is_staff
+    return HTTPSeeOther(request.route_path("account.home" if plain else "admin.overview"))
 
 
 @view_config(

@@ -266,3 +266,17 @@ def test_each_of_these_forms_needs_its_token(client: webtest.TestApp, make_user:
         client.post(f"/account/{path}", status=400)
     for path in ("code", "second-factor"):
         client.post(f"/admin/login/{path}", status=400)
+
+
+def test_whoever_sets_a_second_factor_up_can_leave_it_as_it_is(
+    client: webtest.TestApp, make_user: Callable
+) -> None:
+    person = make_user(role=Role.VIEWER, password=PASSWORD).user
+    sign_in(client, person.email)
+    page = client.get("/account/second-factor")
+    assert page.html.find("nav", id="menu")
+    assert page.click("Leave it as it is").request.path == "/account"
+    boss = make_user(role=Role.ADMIN, password=PASSWORD).user
+    needed = sign_in(client, boss.email).follow()
+    assert "Your role needs one" in needed
+    assert "Leave it as it is" not in needed

@@ -96,6 +96,34 @@ def test_what_an_address_is_not_for_is_said(
     assert ("by a button" if method == "GET" else method) in page.html.main.text
 
 
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "DELETE"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_what_only_answers_is_not_said_to_be_missing(
+    path: str, method: str, app: webtest.TestApp
+) -> None:
+    answer = app.request(path, method=method, status=405)
+    assert method in answer.text
+
+
+@pytest.mark.parametrize(
+    ("role", "to"), [(None, "/admin/"), (Role.VIEWER, "/admin/"), (Role.USER, "/account")]
+)
+def test_the_front_door_leads_to_ones_first_page(
+    role: Role | None, to: str, app: webtest.TestApp, sign_in: Callable
+) -> None:
+    if role is not None:
+        sign_in(role)
+    for path in ("/", "/admin"):
+        assert app.get(path, status=303).location == f"http://localhost{to}"
+
+
+def test_who_is_kept_out_is_told_who_is_not(app: webtest.TestApp, sign_in: Callable) -> None:
+    sign_in(Role.USER)
+    assert "for those who run the cloud" in app.get("/admin/vms", status=403)
+    sign_in(Role.VIEWER)
+    assert "This takes the role operator or admin." in app.get("/admin/pools/new", status=403)
+
+
 @pytest.mark.parametrize(
     "referer", ["https://evil.example/admin/vms", "http://localhost:80//evil", ""]
 )
