@@ -147,7 +147,9 @@ def one_of_each(sessions: SessionFactory) -> Callable[[], dict[str, list[Any]]]:
 
 
 def _row(table: sa.Table) -> dict[str, Any]:
-    return {
+    # Only a removed one has no number.
+    known = {"number": 1} if table.name == "backends" else {}
+    return known | {
         column.key: _value(column)
         for column in table.columns
         if column.primary_key or not (column.nullable or column.default or column.server_default)
