@@ -31,6 +31,7 @@ _WORDS = {
     "backend:restrict": "Keep a backend for pinned users",
     "command:refuse": "A command was refused",
     "flavor:publish": "Publish a flavor",
+    "flavor:restore": "Offer a flavor again",
     "infrastructure:register": "Register a region",
     "network:connect": "Connect a VM to a network",
     "network:disconnect": "Disconnect a VM from a network",

@@ -233,7 +233,7 @@ def test_each_line_says_since_when_or_as_of_when_and_leads_to_where_something_ca
         f"since {now.date() - dt.timedelta(days=3)}",
         f"/admin/pools/{pool.id}",
     )
-    assert "cloudweb backend" not in page
+    assert "cloudweb backend" not in page.html.main.text
     for _since, path in found.values():
         app.get(path, status=200)
 
