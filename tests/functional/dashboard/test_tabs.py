@@ -160,7 +160,7 @@ def test_many_vms_of_a_backend_are_chosen_there_as_in_the_list_of_all(
     sign_in(Role.OPERATOR)
     form = app.get(f"/admin/backends/{pair[0].id}/vms").forms["bulk"]
     form["all"] = True
-    preview = form.submit("verb", value="shutdown")
+    preview = form.submit("verb", value="shutdown").maybe_follow()
     assert "wiki" in preview
     assert "web" in preview
     assert "depot" not in preview
