@@ -152,7 +152,7 @@ def test_a_region_that_is_away_is_not_taken_for_one_that_lacks_everything(
     assert heads.filter(has_text="Crete").get_by_text("Not read").is_visible()
     assert not heads.filter(has_text="Athens").get_by_text("Not read").count()
     large = page.locator("tr", has_text="m1.large").locator("td[data-label=Crete]")
-    assert large.get_by_text("Same").is_visible()
+    assert large.get_by_text("Unknown").is_visible()
     page.goto(f"{world.url}/admin/regions/{ids['Crete']}")
     assert page.get_by_text("Could not ask it").is_visible()
     assert_open(world, page, "flavors", "regions", "region")
