@@ -75,9 +75,12 @@ def expression(pattern: str) -> str:
     )
 
 
-@pytest.mark.parametrize("role", [Role.ADMIN, Role.VIEWER])
+@pytest.mark.parametrize(
+    ("role", "part"), [*((Role.ADMIN, part) for part in range(PARTS)), (Role.VIEWER, 0)]
+)
 def test_a_page_opens_without_a_word_in_the_console_and_is_light(
     role: Role,
+    part: int,
     browse: Callable,
     world: Any,
     make_user: Callable,
@@ -91,9 +94,13 @@ def test_a_page_opens_without_a_word_in_the_console_and_is_light(
             world.cookie = sign_in(session, person.user.id)
     page = browse().open("/terms")
     wrong, refused = [], 0
-    for name in world.pages if role is Role.ADMIN else [*LISTS, *FORMS]:
-        with count_statements() as counter:
-            response = world.show(page, name)
+    pages = list(world.pages)[part::PARTS] if role is Role.ADMIN else [*LISTS, *FORMS]
+    for name in pages:
+        for _again in range(2):
+            with count_statements() as counter:
+                response = world.show(page, name)
+            if len(counter) <= MOST_STATEMENTS:
+                break  # else the page before may have asked for its part meanwhile
         expected = {STATUS.get(name, 200)} | ({403} if role is Role.VIEWER else set())
         refused += response.status == 403
         if response.status not in expected:
