@@ -21,64 +21,24 @@ def _back(request: Request, **query: str) -> str:
     return path
 
 
-@view_config(
-    route_name="admin.backend.drain",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def drain(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/drain: dangerous where flavors could be placed nowhere."""
-    return _change(request, Change.DRAIN)
+def view(change: Change) -> view_config:
+    """The view of a change: what follows, and doing it."""
+    return view_config(
+        route_name=f"admin.backend.{change.value}",
+        request_method=("GET", "POST"),
+        permission=Permission.BACKEND_DRAIN,
+    )
 
 
-@view_config(
-    route_name="admin.backend.undrain",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def undrain(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/undrain."""
-    return _change(request, Change.UNDRAIN)
-
-
-@view_config(
-    route_name="admin.backend.restrict",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def restrict(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/restrict: for users who are pinned to it only."""
-    return _change(request, Change.RESTRICT)
-
-
-@view_config(
-    route_name="admin.backend.publish",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def publish(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/publish: for everybody again."""
-    return _change(request, Change.PUBLISH)
-
-
-@view_config(
-    route_name="admin.backend.offline",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def go_offline(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/offline: the cluster is not asked anything any more."""
-    return _change(request, Change.OFFLINE)
-
-
-@view_config(
-    route_name="admin.backend.online",
-    request_method=("GET", "POST"),
-    permission=Permission.BACKEND_DRAIN,
-)
-def go_online(request: Request) -> Response:
-    """GET, POST /admin/backends/{id}/online: the cluster is asked again."""
-    return _change(request, Change.ONLINE)
+@view(Change.DRAIN)
+@view(Change.UNDRAIN)
+@view(Change.RESTRICT)
+@view(Change.PUBLISH)
+@view(Change.OFFLINE)
+@view(Change.ONLINE)
+def change_one(request: Request) -> Response:
+    """GET, POST /admin/backends/{id}/{change}: dangerous where flavors could be placed nowhere."""
+    return _change(request, Change(request.matched_route.name.rpartition(".")[2]))
 
 
 _TITLES = {

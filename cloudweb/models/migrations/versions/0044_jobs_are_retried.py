@@ -5,7 +5,7 @@ from alembic import op
 
 from cloudweb.models import meta
 
-revision = "0046"
+revision = "0044"
 down_revision = "0043"
 branch_labels = None
 depends_on = None

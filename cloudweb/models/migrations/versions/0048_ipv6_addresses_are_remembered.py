@@ -5,8 +5,8 @@ from alembic import op
 
 from cloudweb.models import meta
 
-revision = "0049"
-down_revision = "0044"
+revision = "0048"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 

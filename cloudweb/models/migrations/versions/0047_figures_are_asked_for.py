@@ -5,8 +5,8 @@ from alembic import op
 
 from cloudweb.models import meta
 
-revision = "0044"
-down_revision = "0047"
+revision = "0047"
+down_revision = "0046"
 branch_labels = None
 depends_on = None
 
