@@ -38,6 +38,7 @@ from tests.applications import application
 from tests.browser.furnishing import furnish
 from tests.browser.peopling import people, sign_in
 from tests.browser.watching import Watched
+from tests.browser.writing import moved
 
 PASSWORD = "correct horse battery"
 
@@ -118,6 +119,8 @@ class World:
     make_server: Callable
     cookies: dict[str, str]
     """Of the pages that somebody else than the administrator is shown: whose session."""
+    became: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Other names of what is named in paths."""
 
     def change(self, table: Any, row_id: int, **values: Any) -> None:
         """Change a row behind the browser's back."""
@@ -210,7 +213,7 @@ class World:
         """Open the page of this name in this tab, as whoever is shown it."""
         cookie = self.cookies.get(name, self.cookie)
         page.context.add_cookies([{"name": "cloudweb", "value": cookie, "url": self.url}])
-        response = page.goto(self.url + self.pages[name])
+        response = page.goto(self.url + moved(self.pages[name], self.became))
         assert response is not None
         return response
 

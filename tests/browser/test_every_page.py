@@ -25,7 +25,7 @@ STATUS = {
     "vms-refused": 400,
     "account-link-spent": 400,
 }
-PARTS = 4
+PARTS = 6
 LISTS = (
     *("overview", "vms", "backends", "operations", "networks", "ips", "pools", "images"),
     *("flavors", "regions", "jobs", "acts", "queues", "reconcile", "terms", "audit", "search-none"),

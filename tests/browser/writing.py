@@ -19,19 +19,22 @@ OURS = {
     *("saved_views.listing", "saved_views.query", "saved_views.shared_with"),
     *("sent_forms.verb", "sent_forms.location", "undos.location", "networks.mode"),
     *("catalogue_flavors.flavor_id", "catalogue_nodes.flavor_id", "regional_flavors.flavor_id"),
-    *("sign_in_attempts.subject", "adoptions.rules", "terms_texts.text"),
+    *("sign_in_attempts.subject", "backends.heartbeat", "adoptions.rules", "terms_texts.text"),
 }
 """Words that only cloudweb chooses, its own addresses, and what has tests of its own."""
 READ = {
     *("networks.cidr", "networks.cidr6", "networks.gateway", "networks.gateway6", "pools.base"),
     *("networks.mac_prefix", "nics.mac", "nics.ipv4", "nics.ipv6", "address_uses.address"),
-    *("backends.url", "backends.fingerprint", "infrastructures.nova_url"),
+    *("backends.url", "backends.fingerprint", "users.email", "infrastructures.nova_url"),
 }
 """What is read as an address before it is kept."""
 LISTS = ("networks.tags", "backends.disk_templates", "backends.node_groups")
 LISTS += ("comparisons.appeared", "comparisons.gone", "adoption_steps.new_networks")
+KINDS = {"comparisons.appeared": ": orphan", "comparisons.gone": ": orphan"}
+"""What is behind each of a list."""
 PAIRS = ("audit.details", "images.properties", "catalogue_flavors.extra_specs")
-PAIRS += ("regional_flavors.extra_specs", "consumer_processes.outcomes")
+PAIRS += ("regional_flavors.extra_specs",)
+COUNTS = ("consumer_processes.outcomes",)
 IN_PATHS = ("backends.name", "nodes.name")
 """Names that are in paths of pages."""
 
@@ -71,9 +74,11 @@ def write(sessions: SessionFactory, writer: Writer) -> dict[str, str]:
                 for name in (each.name for each in table.columns):
                     text = writer(f"{table.name}.{name}", n, 60)
                     if f"{table.name}.{name}" in LISTS:
-                        values[name] = [text]
+                        values[name] = [text + KINDS.get(f"{table.name}.{name}", "")]
                     elif f"{table.name}.{name}" in PAIRS:
                         values[name] = {text: text}
+                    elif f"{table.name}.{name}" in COUNTS:
+                        values[name] = {text: 7}
                 if values:
                     this = [key == row[key.name] for key in keys]
                     session.execute(sa.update(table).where(*this).values(**values))
