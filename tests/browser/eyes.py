@@ -41,9 +41,12 @@ _RINGS = """() => {
         const ring = e.matches(":focus-visible") ? getComputedStyle(e) : {outlineStyle: "none"};
         const [a] = lightness(ring.outlineColor ?? "#0000"), b = behind(e.parentElement);
         const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        const box = e.getClientRects()[0], y = box.y + Math.min(box.height / 2, 8);
-        const at = document.elementFromPoint(box.x + box.width / 2, y);
-        const free = !at || e.contains(at) || at.contains(e);
+        const box = e.getClientRects()[0];
+        const x = box.x + box.width / 2, h = Math.min(box.height / 2, 8);
+        const seen = [box.y + h, box.y + box.height / 2, box.bottom - h].map(
+            y => document.elementFromPoint(x, y));
+        const at = seen.find(each => each);
+        const free = !at || seen.some(each => each && (e.contains(each) || each.contains(e)));
         if (ring.outlineStyle === "none" || parseFloat(ring.outlineWidth) < 2 || !(contrast >= 3))
             found.push(`its ring, of ${contrast} to 1: ${e.outerHTML.slice(0, 150)}`);
         if (!free) found.push(

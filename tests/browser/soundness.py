@@ -176,6 +176,8 @@ def _ids(page: Part) -> Iterator[str]:
     yield from (f"the id {name!r} {n} times" for name, n in ids.items() if n > 1 or not name)
     for part in page.all():
         named = [name for each in NAMES for name in part.own.get(each, "").split()]
+        if part.own.get("type") == "hidden":  # it waits for a form that comes with the first row
+            named = []
         for name in ("href", "hx-target"):
             named += [part.own[name][1:]] if part.own.get(name, "")[:1] == "#" else []
         if missing := set(named) - set(ids):
