@@ -15,7 +15,7 @@ from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, figures, mending_commands, pages
 from cloudweb.views.dashboard.acts import Preview
 
-_AT_ONCE = 200
+_AT_ONCE = 150
 _COUNTED = 10_000_000
 """As many findings as one form holds."""
 KINDS = {
