@@ -7,17 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
+import webtest
 
 from benchmarks import degraded, processes, world
 from benchmarks.measures import Line, counted, percentile
+from cloudweb.app import make_app
 from cloudweb.domain.accounts import digest
 from cloudweb.models import Backend, Infrastructure, Role, WebSession, unit_of_work, utc_now
+from cloudweb.settings import Secret, Settings
+from tests.conftest import StatementCounter
 from tests.ports import free_port
 
 SERVERS = 50_000
 CLUSTERS = 16
 PAGE_MS = 200
 PAGE_KB = 150
+PAGE_STATEMENTS = 12
 
 PAGES = (
     "",
@@ -33,12 +38,26 @@ PAGES = (
     "backends/{backend}/vms",
     "backends/{backend}/networks",
     "backends/{backend}/jobs",
+    "backends/{backend}/nodes",
+    "backends/{backend}/history",
+    "nodes?sort=-primaries",
+    "backends/{backend}/nodes/node7",
+    "backends/{backend}/nodes/node7/evacuate",
     "operations?sort=-finished",
     "jobs?status=error",
+    "queues",
+    "queues/letters",
+    "queues/letters?q=b-4",
+    "reconcile",
+    "reconcile/runs",
+    "undo",
+    "acts",
     "networks",
     "ips?sort=address",
     "pools",
     "pools/{pool}",
+    "pools/{pool}/values",
+    "pools/{pool}/values?sort=-number&use=held",
     "users?q=e",
     "users?sort=-servers",
     "users/{user}",
@@ -53,6 +72,7 @@ PAGES = (
     "views",
     "images",
     "flavors?show=all",
+    "flavors/compute",
     "regions",
     "search?q=web-4",
 )
@@ -118,6 +138,29 @@ INSERT INTO cluster_jobs (backend_id, job_id, status, opcode, steps, target, too
   SELECT b, n, CASE WHEN n % 20 = 0 THEN 'error' ELSE 'success' END, 'OP_INSTANCE_STARTUP', 1,
          'b-' || n, 'gnt-instance', '', now() - n * interval '1 minute', now(), now(), 900, '', '',
          '' FROM generate_series(1, {clusters}) b, generate_series(1, 1000) n;
+INSERT INTO nodes (backend_id, name, node_group, role, drained, offline, vm_capable, cpus,
+                   memory_total_mb, memory_free_mb, disk_total_mb, disk_free_mb, primaries,
+                   secondaries)
+  SELECT b, 'node' || n, 'default', 'C', false, false, true, 64, 524288, 65536, 8388608, 1048576,
+         250, 250 FROM generate_series(1, {clusters}) b, generate_series(1, 20) n;
+INSERT INTO dead_letters (letter, queue, routing_key, cluster, event, body, kind, reason, traceback,
+                          state, tries, received, tried)
+  SELECT 'letter' || n, 'ops', 'key', '', '', 'x', 'ImpossibleMessage', 'About b-' || n, '',
+         CASE WHEN n % 2 = 0 THEN 'waiting' ELSE 'dropped' END, 1,
+         now() - n * interval '1 minute', now() FROM generate_series(1, 10000) n;
+INSERT INTO reconcile_runs (backend_id, created, taken, compared, took_ms, error)
+  SELECT n, now(), now(), 3000, 900, '' FROM generate_series(1, {clusters}) n;
+INSERT INTO reconcile_findings (run_id, kind, target, ours, theirs, remedy, fix, state)
+  SELECT r.id, 'orphan', 'b-' || n, 'nothing', 'running', 'It is removed.', '{{}}', 'open'
+  FROM reconcile_runs r, generate_series(1, 200) n;
+INSERT INTO comparisons (backend_id, at, compared, took_ms, found, appeared, gone,
+                         error)
+  SELECT 1 + n % {clusters}, now() - n * interval '1 hour', 3000, 900, 200, '["b-1: orphan"]', '[]',
+         ''
+  FROM generate_series(1, 20000) n;
+INSERT INTO undos (user_id, title, location, steps, created)
+  SELECT (SELECT min(id) FROM users), 'Start b-' || n, '/admin/vms/1', '[]', now()
+  FROM generate_series(1, 500) n;
 """
 
 
@@ -146,6 +189,7 @@ def pages(place: Path, *, quick: bool) -> list[Line]:
                 for path in PAGES
                 for line in _page(web, path, path.format(**ids), cookie, times)
             ]
+        lines += _statements(made, {path: path.format(**ids) for path in PAGES}, cookie)
         return lines + degraded.degraded(place, made, ids, cookie, times)
 
 
@@ -159,6 +203,25 @@ def _page(web: processes.Web, name: str, path: str, cookie: str, times: int) -> 
         took.append(1000 * (time.perf_counter() - began))
     yield counted(f"page /admin/{name}, p95", percentile(took, 0.95), "ms", PAGE_MS)
     yield counted(f"page /admin/{name}, size", size / 1024, "KB", PAGE_KB)
+
+
+def _statements(made: world.World, paths: dict[str, str], cookie: str) -> Iterator[Line]:
+    """What each page asks of that database, by an application in this process."""
+    settings = Settings(
+        database_url=Secret(made.url),
+        secret_key=Secret(world.SECRET_KEY),
+        instance_os="noop+default",
+        session_cookie_secure=False,
+        totp_required_roles=(),
+    )
+    app = webtest.TestApp(make_app(settings, sessions=made.sessions))
+    app.set_cookie("cloudweb", cookie)
+    for name, path in paths.items():
+        app.get(f"/admin/{path}")
+        with StatementCounter(made.sessions.engines) as counter:
+            app.get(f"/admin/{path}")
+        count = len(counter)
+        yield counted(f"page /admin/{name}, statements", count, "", PAGE_STATEMENTS)
 
 
 def _fill(made: world.World, servers: int) -> str:
