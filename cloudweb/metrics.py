@@ -90,8 +90,8 @@ JOBS = Gauge(
 CONSUMERS = Gauge(
     "cloudweb_consumers", "Consumers of messages, by how they are.", ("state",), registry=REGISTRY
 )
-CONSUMER_LAG = Gauge(
-    "cloudweb_consumer_lag_seconds",
+BACKEND_LAG = Gauge(
+    "cloudweb_backend_lag_seconds",
     "How old the oldest event of a cluster's last messages was when they came.",
     ("backend",),
     registry=REGISTRY,

@@ -83,6 +83,6 @@ def _consumers(session: Session) -> None:
     for state in consumers.ConsumerState:
         there = [each for each in processes if consumers.state_of(each, pause) is state]
         metrics.CONSUMERS.labels(state.value).set(len(there))
-    metrics.CONSUMER_LAG.clear()
+    metrics.BACKEND_LAG.clear()
     for cluster, lag in consumers.lags(processes).items():
-        metrics.CONSUMER_LAG.labels(cluster).set(lag.seconds)
+        metrics.BACKEND_LAG.labels(cluster).set(lag.seconds)

@@ -115,7 +115,7 @@ def test_metrics_tell_of_clusters_pools_jobs_and_consumers(
     assert found[f'cloudweb_backend_servers{{{of},state="{server.state.value}"}}'] == 1
     assert found[f"cloudweb_backend_takes_servers{{{of}}}"] == 1
     assert found[f'cloudweb_jobs{{{of},status="error"}}'] == 1
-    assert found[f"cloudweb_consumer_lag_seconds{{{of}}}"] == 1.5
+    assert found[f"cloudweb_backend_lag_seconds{{{of}}}"] == 1.5
     assert found['cloudweb_consumers{state="listening"}'] == 1
     uses = {name.rpartition('use="')[2][:4]: n for name, n in found.items() if 'base="prv"' in name}
     assert uses == {"held": 1, "rese": 0, "free": 19}
