@@ -35,7 +35,7 @@ def test_the_nearest_limit_of_each_user_is_in_the_list(
             quotas.set_own(session, me.identity, free.user, resource, None)
 
     shown = {
-        row.find("th").text.strip(): row.find(attrs={"data-label": "Nearest limit"}).text.split()
+        row.find("th").a.text: row.find(attrs={"data-label": "Nearest limit"}).text.split()
         for row in app.get("/admin/users").html.select("tbody tr")
     }
     assert shown[many.user.email] == ["75", "%", "of", "4", "VMs"]

@@ -95,7 +95,9 @@ def test_nobody_writes_to_an_address_nobody_has_shown_to_be_theirs(
         session.execute(
             sa.update(User).where(User.id == person.user.id).values(state=UserState.UNVERIFIED)
         )
-    assert "Write to them" not in app.get(f"/admin/users/{person.user.id}")
+    page = app.get(f"/admin/users/{person.user.id}")
+    assert not page.html.find("a", string="Write to them…")
+    assert "Write to them is not possible now." in page.html.main.text
     page = app.get(f"/admin/users/{person.user.id}/mail")
     assert "Nobody has shown" in page
     sign_in(Role.VIEWER)
