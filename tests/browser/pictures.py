@@ -35,12 +35,15 @@ def test_pictures(look: str, browse: Callable, world: Any) -> None:
 
 
 def _picture(page: Any) -> bytes:
-    """The whole page as WebP, which Playwright's own pictures cannot be."""
-    devtools = page.context.new_cdp_session(page)
-    size = devtools.send("Page.getLayoutMetrics")["cssContentSize"]
-    clip = {"x": 0, "y": 0, "scale": 1, "width": size["width"]}
-    clip["height"] = max(min(size["height"], LONGEST), page.viewport_size["height"])
-    options = {"format": "webp", "quality": QUALITY, "captureBeyondViewport": True, "clip": clip}
+    """The whole page as WebP, which Playwright's own pictures cannot be.
+
+    It is taken on a screen of the page's height, where what stays in sight covers nothing.
+    """
+    devtools, usual = page.context.new_cdp_session(page), page.viewport_size
+    height = devtools.send("Page.getLayoutMetrics")["cssContentSize"]["height"]
+    page.set_viewport_size(usual | {"height": max(min(height, LONGEST), usual["height"])})
+    options = {"format": "webp", "quality": QUALITY}
     picture = devtools.send("Page.captureScreenshot", options)["data"]
+    page.set_viewport_size(usual)
     devtools.detach()
     return base64.b64decode(picture)

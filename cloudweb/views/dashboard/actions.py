@@ -20,7 +20,7 @@ _THINGS = {
     "terms": "terms of use",
     "token": "a token",
     "user": "a user",
-    "view": "a saved view",
+    "view": "a view of a list",
 }
 _WORDS = {
     "backend:adopt": "Adopt a backend's instances",

@@ -71,8 +71,8 @@ AUDIT = Listing(
     columns=(
         Column("at", "When", lambda entry: entry.at),
         Column("actor", "Who", lambda entry: entry.actor, "name"),
+        Column("action", "What", lambda entry: entry.action),
         Column("role", "Role", lambda entry: entry.role),
-        Column("action", "What", lambda entry: entry.action, "prose"),
         Column("target", "On", lambda entry: f"{entry.target_kind} {entry.target_id}", "name"),
         Column("outcome", "Outcome", lambda entry: entry.outcome.value),
         Column("before", "Before", _details(0), "name"),
@@ -87,7 +87,7 @@ AUDIT = Listing(
         Column("number", "Number", lambda entry: entry.seal_number),
         Column("seal", "Seal", lambda entry: entry.seal),
     ),
-    shown=("actor", "role", "action", "target", "outcome", "reason", "operation", "door"),
+    shown=("actor", "action", "role", "target", "outcome", "reason", "operation", "door"),
     nothing="No act recorded yet.",
 )
 

@@ -30,7 +30,7 @@ HISTORY = dataclasses.replace(
     cells="history",
     search=(AuditEntry.actor, AuditEntry.action, AuditEntry.reason),
     hint="who, what or why",
-    shown=("actor", "role", "action", "outcome", "reason", "operation", "door"),
+    shown=("actor", "action", "role", "outcome", "reason", "operation", "door"),
     nothing="Nothing was done to it by hand yet.",
 )
 
