@@ -53,6 +53,12 @@ def what_is_removed(rows: Collection[FindingRow]) -> str:
     return " and ".join(said)
 
 
+def check_may(identity: Identity, rows: Collection[FindingRow]) -> None:
+    """Raise Forbidden for whoever may not have mended what these differences take."""
+    if identity.role is not Role.ADMIN and any(row.finding.kind in DESTROYS for row in rows):
+        raise faults.Forbidden("Only an administrator has things removed from Ganeti.")
+
+
 class Moved(faults.Conflict):
     """None of it is as it was found any more: nothing was done."""
 
@@ -82,8 +88,7 @@ def apply(
         sa.select(Finding).where(Finding.id.in_(finding_ids)).order_by(Finding.id).with_for_update()
     ).all()
     chosen = reconcile.list_open(session, ids=finding_ids, limit=len(finding_ids))
-    if identity.role is not Role.ADMIN and any(row.finding.kind in DESTROYS for row in chosen):
-        raise faults.Forbidden("Only an administrator has things removed from Ganeti.")
+    check_may(identity, chosen)
     moved = _moved(session, chosen)
     left = {
         f"finding {id_}": "It is mended already, or was looked for anew."

@@ -12,6 +12,7 @@ from cloudweb.domain.address_history import UseRow
 from cloudweb.models import AddressUse, Server, User
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 
 _MOST = 200
@@ -45,10 +46,7 @@ IPS = Listing(
 )
 
 
-@view_config(route_name="admin.ips", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.ips.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.ips")
 def index(request: Request) -> Response:
     """GET /admin/ips, .csv, .json."""
     return lists.respond(request, IPS)

@@ -13,6 +13,7 @@ from cloudweb.domain import acts_on_many, audit_chain, audit_lists, undos
 from cloudweb.models import AuditChain, AuditEntry, Operation, Outcome, Role
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.states import look
 
@@ -92,10 +93,7 @@ AUDIT = Listing(
 )
 
 
-@view_config(route_name="admin.audit", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.audit.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.audit")
 def index(request: Request) -> Response:
     """GET /admin/audit, .csv, .json: all of it, or for roles that may not see that, one's own."""
     identity = request.identity

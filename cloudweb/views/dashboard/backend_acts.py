@@ -41,14 +41,6 @@ def change_one(request: Request) -> Response:
     return _change(request, Change(request.matched_route.name.rpartition(".")[2]))
 
 
-_TITLES = {
-    Change.RESTRICT: "Make {} not public",
-    Change.PUBLISH: "Make {} public",
-    Change.OFFLINE: "Take {} offline",
-    Change.ONLINE: "Take {} back",
-}
-
-
 def _change(request: Request, change: Change) -> Response:
     backend_id = int(request.matchdict["id"])
 
@@ -75,11 +67,10 @@ def _preview(request: Request, backend_id: int, change: Change) -> Preview:
     obstacle = draining.ALREADY[change] if change.holds(backend) else ""
     notice = draining.notice(change, noticing.until(request))
     told = _told(request, backend, notice) if notice is not None and not obstacle else {}
-    title = _TITLES.get(change, change.capitalize() + " {}").format(backend.name)
     blocked = change.closes and prospect.verdict is Verdict.BLOCKED
     return Preview(
-        title=title,
-        verb=title.replace(f" {backend.name}", ""),
+        title=draining.TITLES[change].format(backend.name),
+        verb=draining.verb(change),
         section="backends",
         up=(("Backends", request.route_path("admin.backends")), (backend.name, _back(request))),
         facts=_facts(request, backend) | ({} if obstacle else draining.facts(prospect)),

@@ -20,15 +20,8 @@ from cloudweb.views.dashboard import acts, bulk, draining, figures, noticing, st
 from cloudweb.views.dashboard.acts import Item, Preview
 from cloudweb.views.dashboard.vm_choice import nothing_ticked
 
-ACTS = {
-    "refresh": "Refresh",
-    "drain": "Drain",
-    "undrain": "Undrain",
-    "restrict": "Make not public",
-    "publish": "Make public",
-    "offline": "Take offline",
-    "online": "Take back",
-}
+_REFRESH = "Refresh {}"
+ACTS = {"refresh": "Refresh", **{change.value: draining.verb(change) for change in Change}}
 _FOLLOWS: Mapping[str, Sequence[str]] = {
     "refresh": ("The worker asks each cluster how it is, within seconds.",),
     "drain": (
@@ -57,7 +50,6 @@ _FOLLOWS: Mapping[str, Sequence[str]] = {
         "Their VMs can be acted on again.",
     ),
 }
-_EXPLAINED = ("drain", "restrict", "offline")
 
 
 def _verb(request: Request) -> str:
@@ -69,6 +61,11 @@ def _verb(request: Request) -> str:
 
 def _change(verb: str) -> Change | None:
     return Change(verb) if verb in list(Change) else None
+
+
+def _is_explained(verb: str) -> bool:
+    change = _change(verb)
+    return change is not None and change.closes
 
 
 def _why_not(backend: Backend, verb: str) -> str:
@@ -109,9 +106,9 @@ def _preview(request: Request) -> Preview:
     ]
     free = {item.id for item in items if not item.why_not}
     doable = [backend for backend in chosen if backend.id in free]
-    many = figures.plural(len(doable), "backend")
+    change, many = _change(verb), figures.plural(len(doable), "backend")
     preview = Preview(
-        title=f"{ACTS[verb]} {many}" if verb != "restrict" else f"Make {many} not public",
+        title=(draining.TITLES[change] if change else _REFRESH).format(many),
         verb=ACTS[verb],
         section="backends",
         up=(("Backends", request.route_path("admin.backends")),),
@@ -123,7 +120,7 @@ def _preview(request: Request) -> Preview:
         items=items,
         obstacle="" if doable else "None of these can be.",
         harsh=verb == "offline",
-        reason="required" if verb in _EXPLAINED else "" if verb == "refresh" else "optional",
+        reason="required" if _is_explained(verb) else "optional" if change else "",
         kept={"verb": [verb], "id": [str(item.id) for item in items]},
         command=_command(verb, [backend.name for backend in doable]),
     )
@@ -133,7 +130,7 @@ def _preview(request: Request) -> Preview:
 def _command(verb: str, names: Sequence[str]) -> str:
     if verb == "refresh":
         return f"cloudweb backend refresh {' '.join(names)} --later"
-    why = " --reason …" if verb in _EXPLAINED else ""
+    why = " --reason …" if _is_explained(verb) else ""
     return "\n".join(f"cloudweb backend {verb} {name}{why}" for name in names)
 
 

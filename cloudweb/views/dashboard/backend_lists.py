@@ -6,13 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.view import view_config
 
 from cloudweb.domain import cluster_jobs, fleet, nodes, placed_networks
 from cloudweb.domain.node_roles import ROLES
 from cloudweb.models import Backend, ClusterJob, Network, NetworkState, Node, Server, User
-from cloudweb.security import Permission
 from cloudweb.views.dashboard import figures, histories, jobs, lists, networks, vm_lists
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.node_lists import NODES
 from cloudweb.views.dashboard.states import verb
@@ -116,14 +115,7 @@ def _around(listing: Listing, backend: Backend) -> dict[str, Any]:
     }
 
 
-@view_config(
-    route_name="admin.backend.nodes", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.backend.nodes.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.backend.nodes")
 def list_nodes(request: Request) -> Response:
     """GET /admin/backends/{id}/nodes, .csv, .json."""
     backend = _backend(request)
@@ -131,14 +123,7 @@ def list_nodes(request: Request) -> Response:
     return _respond(request, NODES_THERE, mine, backend, state_of=nodes.state, roles=ROLES)
 
 
-@view_config(
-    route_name="admin.backend.vms", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.backend.vms.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.backend.vms")
 def list_vms(request: Request) -> Response:
     """GET /admin/backends/{id}/vms, .csv, .json: acted on together as in the list of all."""
     backend = _backend(request)
@@ -152,14 +137,7 @@ def list_vms(request: Request) -> Response:
     )
 
 
-@view_config(
-    route_name="admin.backend.networks", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.backend.networks.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.backend.networks")
 def list_networks(request: Request) -> Response:
     """GET /admin/backends/{id}/networks, .csv, .json: what this cluster has of each."""
     backend = _backend(request)
@@ -173,14 +151,7 @@ def list_networks(request: Request) -> Response:
     )
 
 
-@view_config(
-    route_name="admin.backend.jobs", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.backend.jobs.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.backend.jobs")
 def list_jobs(request: Request) -> Response:
     """GET /admin/backends/{id}/jobs, .csv, .json: its queue, newest first."""
     backend = _backend(request)
@@ -197,14 +168,7 @@ def list_jobs(request: Request) -> Response:
     )
 
 
-@view_config(
-    route_name="admin.backend.history", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.backend.history.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.backend.history")
 def list_history(request: Request) -> Response:
     """GET /admin/backends/{id}/history, .csv, .json: who did what to it, and why."""
     backend = _backend(request)

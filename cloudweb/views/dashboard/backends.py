@@ -28,6 +28,7 @@ from cloudweb.settings import Settings
 from cloudweb.views.dashboard import charts, lists, pages
 from cloudweb.views.dashboard.backend_bulk import ACTS
 from cloudweb.views.dashboard.backend_lists import TABS
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 
 _RECENT = 5
@@ -87,12 +88,7 @@ BACKENDS = Listing(
 )
 
 
-@view_config(
-    route_name="admin.backends", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.backends.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.backends")
 def index(request: Request) -> Response:
     """GET /admin/backends, .csv, .json."""
     busy = attention.is_anything_open(request.db)

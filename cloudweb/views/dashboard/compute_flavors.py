@@ -10,6 +10,7 @@ from cloudweb.domain.placement import Candidate, Standing
 from cloudweb.models import Flavor
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 
 COMPUTE_FLAVORS = Listing(
@@ -45,14 +46,7 @@ COMPUTE_FLAVORS = Listing(
 )
 
 
-@view_config(
-    route_name="admin.flavors.compute", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.flavors.compute.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.flavors.compute")
 def index(request: Request) -> Response:
     """GET /admin/flavors/compute, .csv, .json."""
     return lists.respond(request, COMPUTE_FLAVORS, having=_having)

@@ -9,6 +9,15 @@ from cloudweb.domain.notices import Notice
 from cloudweb.views.dashboard import states
 from cloudweb.views.dashboard.acts import Field, Kind
 
+TITLES: Mapping[Change, str] = {
+    Change.DRAIN: "Drain {}",
+    Change.UNDRAIN: "Undrain {}",
+    Change.RESTRICT: "Make {} not public",
+    Change.PUBLISH: "Make {} public",
+    Change.OFFLINE: "Take {} offline",
+    Change.ONLINE: "Take {} back",
+}
+"""What each is called that is done to one or some of them."""
 ALREADY: Mapping[Change, str] = {
     Change.DRAIN: "It is drained already.",
     Change.UNDRAIN: "It is not drained.",
@@ -24,6 +33,11 @@ UNTIL = Field(
     Kind.TIME,
     hint="Nothing happens by itself then: it shows among what needs attention.",
 )
+
+
+def verb(change: Change) -> str:
+    """What it is called without saying of what."""
+    return TITLES[change].replace(" {}", "")
 
 
 def notice(change: Change, until: dt.datetime | None) -> Notice | None:

@@ -1,14 +1,35 @@
 """Lists as files: CSV that a spreadsheet opens without running it, and JSON."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import orjson
+from pyramid.request import Request
 from pyramid.response import Response
+from pyramid.view import view_config
 
 from cloudweb import spreadsheets
 from cloudweb.models import utc_now
+from cloudweb.security import Permission
 
 _TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+
+
+View = Callable[[Request], Response]
+
+
+def page_and_files(
+    route: str, permission: Permission = Permission.DASHBOARD_VIEW
+) -> Callable[[View], View]:
+    """What answers GET for a list's page, and for its files at the same address."""
+
+    def declare(view: View) -> View:
+        for name in (route, f"{route}.export"):
+            # One frame up is the module of the view, which is where Pyramid's scan looks.
+            options = {"request_method": "GET", "permission": permission, "_depth": 1}
+            view_config(route_name=name, **options)(view)
+        return view
+
+    return declare
 
 
 def export(

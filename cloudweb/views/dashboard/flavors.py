@@ -16,7 +16,7 @@ from cloudweb.models import ResultState
 from cloudweb.security import Permission
 from cloudweb.specifications import MAX_ID, Specification
 from cloudweb.views.dashboard import pages
-from cloudweb.views.dashboard.exports import export
+from cloudweb.views.dashboard.exports import export, page_and_files
 
 _MOST_REGIONS = 8
 _WORDS = {
@@ -75,10 +75,7 @@ def _extra_cell(column: Column, there: Specification | None, first: Specificatio
     return Cell(Standing.EXTRA, there, tuple(first.differences(there)))
 
 
-@view_config(route_name="admin.flavors", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.flavors.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.flavors")
 def matrix(request: Request) -> Response:
     """GET /admin/flavors?show=differences|all|extra&q=&region=…&by=region, .csv, .json."""
     promoted, every = differences.matrix(request.db)

@@ -5,13 +5,13 @@ from typing import Any
 
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.view import view_config
 
 from cloudweb.domain import audit_lists, server_lists
 from cloudweb.models import AuditEntry
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import lists
 from cloudweb.views.dashboard.audit import AUDIT
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Listing
 
 _ALIKE = ("kind", "target")
@@ -39,12 +39,7 @@ VM_TABS = (("Overview", "admin.vm"), ("History", "admin.vm.history"))
 """The pages of a VM: words and route."""
 
 
-@view_config(
-    route_name="admin.vm.history", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.vm.history.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.vm.history")
 def list_of_vm(request: Request) -> Response:
     """GET /admin/vms/{id}/history, .csv, .json: who did what to it, and why."""
     server = server_lists.get_row(request.db, int(request.matchdict["id"])).server

@@ -9,6 +9,7 @@ from cloudweb.domain import accounts, audit, image_lists, image_members
 from cloudweb.models import Image, User
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 
 _YES_NO = {"yes": "yes", "no": "no"}
@@ -43,10 +44,7 @@ IMAGES = Listing(
 )
 
 
-@view_config(route_name="admin.images", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.images.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.images")
 def index(request: Request) -> Response:
     """GET /admin/images, .csv, .json."""
     return lists.respond(request, IMAGES)

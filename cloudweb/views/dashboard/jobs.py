@@ -23,6 +23,7 @@ from cloudweb.models import (
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, figures, lists, pages
 from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.states import explain, look, verb
 
@@ -61,10 +62,7 @@ JOBS = Listing(
 )
 
 
-@view_config(route_name="admin.jobs", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.jobs.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.jobs")
 def index(request: Request) -> Response:
     """GET /admin/jobs, .csv, .json: newest first."""
     backends = fleet.list_all(request.db)

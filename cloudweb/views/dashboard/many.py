@@ -11,6 +11,7 @@ from cloudweb.domain.acts_on_many import ActRow
 from cloudweb.models import SentForm, User
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import acts, lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.vm_lists import ACTS
 
@@ -68,10 +69,7 @@ MANY = Listing(
 )
 
 
-@view_config(route_name="admin.acts", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.acts.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.acts")
 def index(request: Request) -> Response:
     """GET /admin/acts, .csv, .json: newest first."""
     return lists.respond(request, MANY)

@@ -12,6 +12,7 @@ from cloudweb.models import OPEN_STATES, Network, NetworkState, SentForm, User
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, lists, pages
 from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.figures import plural, share
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.states import KINDS, look
@@ -63,12 +64,7 @@ NETWORKS = Listing(
 )
 
 
-@view_config(
-    route_name="admin.networks", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.networks.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.networks")
 def index(request: Request) -> Response:
     """GET /admin/networks, .csv, .json."""
     return lists.respond(request, NETWORKS)

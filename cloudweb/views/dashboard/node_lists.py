@@ -2,14 +2,13 @@
 
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.view import view_config
 
 from cloudweb.domain import fleet, nodes
 from cloudweb.domain.node_roles import ROLES
 from cloudweb.domain.nodes import NodeRow
 from cloudweb.models import Backend, Node
-from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 
 NODES = Listing(
@@ -47,10 +46,7 @@ NODES = Listing(
 )
 
 
-@view_config(route_name="admin.nodes", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.nodes.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.nodes")
 def index(request: Request) -> Response:
     """GET /admin/nodes, .csv, .json: the nodes of all clusters."""
     names = {backend.name: backend.name for backend in fleet.list_all(request.db)}

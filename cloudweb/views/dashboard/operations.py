@@ -21,6 +21,7 @@ from cloudweb.models import OPEN_STATES, Operation, OperationState, SentForm, Se
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, lists, pages
 from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.states import verb as word_of
@@ -56,12 +57,7 @@ OPERATIONS = Listing(
 )
 
 
-@view_config(
-    route_name="admin.operations", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.operations.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.operations")
 def index(request: Request) -> Response:
     """GET /admin/operations, .csv, .json: newest first."""
     names = {backend.name: backend.name for backend in fleet.list_all(request.db)}

@@ -12,6 +12,7 @@ from cloudweb.domain.pool_lists import PoolRow
 from cloudweb.models import Pool, PoolKind, PoolUse, PoolValue
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.figures import share
 from cloudweb.views.dashboard.lists import Column, Listing
 
@@ -84,23 +85,13 @@ VALUES = Listing(
 )
 
 
-@view_config(route_name="admin.pools", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.pools.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.pools")
 def index(request: Request) -> Response:
     """GET /admin/pools, .csv, .json."""
     return lists.respond(request, POOLS, share=share, kinds=KINDS)
 
 
-@view_config(
-    route_name="admin.pool.values", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.pool.values.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.pool.values")
 def list_values(request: Request) -> Response:
     """GET /admin/pools/{id}/values, .csv, .json."""
     pool = pools.get(request.db, int(request.matchdict["id"]))

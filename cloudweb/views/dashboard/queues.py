@@ -15,6 +15,7 @@ from cloudweb.models import DeadLetter, EventSource, LetterState, SentForm
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, figures, lists, pages
 from cloudweb.views.dashboard.acts import Preview
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.states import look
 
@@ -165,10 +166,7 @@ def resume(request: Request) -> Response:
     return acts.respond(request, make, do)
 
 
-@view_config(route_name="admin.letters", request_method="GET", permission=Permission.QUEUE_VIEW)
-@view_config(
-    route_name="admin.letters.export", request_method="GET", permission=Permission.QUEUE_VIEW
-)
+@page_and_files("admin.letters", Permission.QUEUE_VIEW)
 def index_letters(request: Request) -> Response:
     """GET /admin/queues/letters, .csv, .json: also what was applied or dropped."""
     kinds = {kind: kind_of(kind) for kind in dead_letters.list_kinds(request.db)}

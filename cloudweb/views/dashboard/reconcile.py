@@ -11,7 +11,7 @@ from cloudweb import faults
 from cloudweb.domain import fleet, forms, mending, reconcile
 from cloudweb.domain.reconcile import Comparison, FindingRow
 from cloudweb.models import Backend, Drift, SentForm
-from cloudweb.security import Permission, allows
+from cloudweb.security import Permission
 from cloudweb.views.dashboard import acts, figures, mending_commands, pages
 from cloudweb.views.dashboard.acts import Preview
 
@@ -175,9 +175,8 @@ def _do(request: Request, preview: Preview, reason: str, form: SentForm) -> str:
 def _preview_mending(request: Request) -> Preview:
     """Raises Forbidden or BadRequest for what is removed from Ganeti, which has its own page."""
     rows = _mendable(request)
+    mending.check_may(request.identity, rows)
     if any(row.finding.kind in mending.DESTROYS for row in rows):
-        if not allows(request.identity.role, Permission.RECONCILE_REMOVE):
-            raise faults.Forbidden("Only an administrator has things removed from Ganeti.")
         raise faults.BadRequest("What is removed from Ganeti is chosen apart, for each backend.")
     return dataclasses.replace(
         _preview(request, rows),

@@ -10,6 +10,7 @@ from cloudweb.domain.comparisons import ComparisonRow
 from cloudweb.models import Backend
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import figures, lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.reconcile import KINDS
 
@@ -43,14 +44,7 @@ RUNS = Listing(
 )
 
 
-@view_config(
-    route_name="admin.reconcile.runs", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.reconcile.runs.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.reconcile.runs")
 def index(request: Request) -> Response:
     """GET /admin/reconcile/runs, .csv, .json: the newest first, and what had changed."""
     up = (("Reconcile", "admin.reconcile"),)

@@ -13,6 +13,7 @@ from cloudweb.domain.differences import Standing
 from cloudweb.models import Infrastructure, InfrastructureKind
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.flavors import words
 from cloudweb.views.dashboard.lists import Column, Listing
 
@@ -93,10 +94,7 @@ REGIONS = Listing(
 )
 
 
-@view_config(route_name="admin.regions", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.regions.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.regions")
 def index(request: Request) -> Response:
     """GET /admin/regions, .csv, .json."""
     return lists.respond(request, REGIONS, condition=condition)

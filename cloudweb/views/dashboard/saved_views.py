@@ -18,6 +18,7 @@ from cloudweb.views.dashboard.addresses import IPS
 from cloudweb.views.dashboard.audit import AUDIT
 from cloudweb.views.dashboard.backends import BACKENDS
 from cloudweb.views.dashboard.compute_flavors import COMPUTE_FLAVORS
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.images import IMAGES
 from cloudweb.views.dashboard.jobs import JOBS
 from cloudweb.views.dashboard.lists import Asked, Column, Listing
@@ -95,10 +96,7 @@ VIEWS = Listing(
 )
 
 
-@view_config(route_name="admin.views", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.views.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.views")
 def index(request: Request) -> Response:
     """GET /admin/views, .csv, .json: one's own, and what others share."""
     identity = request.identity

@@ -16,6 +16,7 @@ from cloudweb.models import Terms, TermsFormat
 from cloudweb.security import Permission
 from cloudweb.views import languages
 from cloudweb.views.dashboard import acts, lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.markup import render
@@ -66,10 +67,7 @@ TERMS = Listing(
 )
 
 
-@view_config(route_name="admin.terms", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.terms.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.terms")
 def index(request: Request) -> Response:
     """GET /admin/terms, .csv, .json: drafts, then versions, the newest first."""
     owed, active = acceptances.count_owed(request.db)

@@ -3,12 +3,11 @@
 import sqlalchemy as sa
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.view import view_config
 
 from cloudweb.domain import acceptances, terms
 from cloudweb.models import Acceptance, User
-from cloudweb.security import Permission
 from cloudweb.views.dashboard import lists
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 
 ACCEPTANCES = Listing(
@@ -40,14 +39,7 @@ ACCEPTANCES = Listing(
 )
 
 
-@view_config(
-    route_name="admin.terms.acceptances", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
-@view_config(
-    route_name="admin.terms.acceptances.export",
-    request_method="GET",
-    permission=Permission.DASHBOARD_VIEW,
-)
+@page_and_files("admin.terms.acceptances")
 def index(request: Request) -> Response:
     """GET /admin/terms/{id}/acceptances, .csv, .json: who, when, from where, and which text."""
     wanted = terms.get(request.db, int(request.matchdict["id"]))

@@ -25,6 +25,7 @@ from cloudweb.domain.user_lists import UserRow
 from cloudweb.models import Role, User, UserState
 from cloudweb.security import Permission
 from cloudweb.views.dashboard import figures, lists, pages
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 from cloudweb.views.dashboard.states import look
 from cloudweb.views.dashboard.user_acts import obstacle
@@ -79,10 +80,7 @@ USERS = Listing(
 )
 
 
-@view_config(route_name="admin.users", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.users.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.users")
 def index(request: Request) -> Response:
     """GET /admin/users, .csv, .json: in the order they came."""
     return lists.respond(request, USERS)

@@ -5,13 +5,13 @@ from typing import Any
 
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.view import view_config
 
 from cloudweb.domain import fleet, forms, server_lists
 from cloudweb.domain.server_lists import ServerRow
 from cloudweb.models import Backend, OperState, Server, User
 from cloudweb.security import Permission, allows
 from cloudweb.views.dashboard import lists
+from cloudweb.views.dashboard.exports import page_and_files
 from cloudweb.views.dashboard.lists import Column, Listing
 
 _STATES = {"ACTIVE": "Active", "STOPPED": "Stopped", "BUILD": "Building", "ERROR": "Error"}
@@ -78,10 +78,7 @@ AT_ONCE = ("start", "unsuspend", "lock")
 """What hurts nobody and is done without a look at what follows."""
 
 
-@view_config(route_name="admin.vms", request_method="GET", permission=Permission.DASHBOARD_VIEW)
-@view_config(
-    route_name="admin.vms.export", request_method="GET", permission=Permission.DASHBOARD_VIEW
-)
+@page_and_files("admin.vms")
 def index(request: Request) -> Response:
     """GET /admin/vms, .csv, .json."""
     backends = fleet.list_all(request.db)
